@@ -1,0 +1,92 @@
+// The sheet of paper: how a story is shown, grows, and is edited in its place.
+//
+// Whatever a reader typed or the model told goes through textContent: it is text, never markup.
+
+const paper = document.getElementById("paper");
+const pen = document.getElementById("pen");
+
+// The text with the quotation marks of a printed book: "Hi," -> “Hi,”. Letter for letter as long as before,
+// and only shown: what is saved, copied and sent is what was typed and told. `before`: the letter before it.
+export function curly(text, before = "") {
+  let shown = "";
+  for (const letter of text) {
+    const opens = /^$|[\s([—–“‘]/.test(shown.at(-1) ?? before);
+    shown += { '"': opens ? "“" : "”", "'": opens ? "‘" : "’" }[letter] ?? letter;
+  }
+  return shown;
+}
+
+// [{ text, start }] for each paragraph; start is its place in the whole text.
+function paragraphs(text) {
+  return [...text.matchAll(/[^\n]+/g)].map((match) => ({ text: match[0], start: match.index }));
+}
+
+function newParagraph(start) {
+  const p = document.createElement("p");
+  p.dataset.start = start;
+  paper.append(p);
+  return p;
+}
+
+// Shows a whole text.
+export function show(text) {
+  paper.replaceChildren();
+  for (const { text: words, start } of paragraphs(text)) newParagraph(start).textContent = curly(words);
+}
+
+// Grows the text shown, word by word: an unfinished word waits for its end.
+export class Growing {
+  constructor(text) {
+    show(text);
+    this.length = text.length; // of what is shown
+    this.held = "";
+    this.broken = /\n$/.test(text); // the next word begins a paragraph
+    this.last = text.at(-1) ?? ""; // the letter before the next word
+    this.caret = document.createElement("span");
+    this.caret.className = "caret";
+    (paper.lastElementChild ?? newParagraph(0)).append(this.caret);
+  }
+
+  add(piece) {
+    this.held += piece;
+    const whole = this.held.search(/\s\S*$/); // up to the last white space, words are whole
+    if (whole > 0) this.flush(whole);
+  }
+
+  flush(end = this.held.length) {
+    for (const part of this.held.slice(0, end).match(/\n+|[^\S\n]*[^\s]+|[^\S\n]+/g) ?? []) {
+      if (part.startsWith("\n")) this.broken = true;
+      else this.word(part);
+      this.length += part.length;
+      this.last = part.at(-1);
+    }
+    this.held = this.held.slice(end);
+  }
+
+  word(part) {
+    if (this.broken) {
+      newParagraph(this.length).append(this.caret);
+      this.broken = false;
+    }
+    const word = document.createElement("span");
+    word.className = "word";
+    word.textContent = curly(part, this.last);
+    this.caret.before(word);
+  }
+}
+
+// Where in the text a click on the paper points to, or null.
+export function offsetAt(x, y) {
+  const at = document.caretPositionFromPoint?.(x, y) ?? document.caretRangeFromPoint?.(x, y);
+  const node = at?.offsetNode ?? at?.startContainer;
+  const p = node?.parentElement?.closest("#paper p");
+  if (!p || node.parentElement !== p) return null;
+  return Number(p.dataset.start) + (at.offset ?? at.startOffset);
+}
+
+// Makes the pen as tall as its text (browsers with field-sizing do it themselves).
+export function fitPen() {
+  if (CSS.supports("field-sizing", "content")) return;
+  pen.style.height = "auto";
+  pen.style.height = `${pen.scrollHeight}px`;
+}

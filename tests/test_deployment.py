@@ -1,0 +1,786 @@
+"""The server as its clients see it: the API over HTTP, several readers at once, stops and what survives
+them, the shelf, and the page in a real browser.
+
+The server runs as a program of its own, with a small model of random weights that never ends a story.
+"""
+
+import asyncio
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROMPT = "Once upon a time, there was a fox"
+
+
+def wait_until(condition, seconds=30):
+    """Returns when the condition holds; fails where it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+
+
+class Server:
+    """deployment/app.py as a program, on a free port unless one is given."""
+
+    def __init__(self, model, shelf, *flags, port=0):
+        command = [sys.executable, "deployment/app.py", "--port", port, "--model", model, "--shelf", shelf,
+                   "--threads", 1, *flags]
+        self.process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        self.lines = [self.process.stdout.readline()]  # the address, once it serves
+        found = re.search(r"http://(127\.0\.0\.1):(\d+)", self.lines[0])
+        assert found, self.output()
+        self.url, self.host, self.port = found[0], found[1], int(found[2])
+
+    def ready(self):
+        """Waits for the model."""
+        wait_until(lambda: httpx.get(f"{self.url}/health", timeout=30).status_code == 200)
+        return self
+
+    def output(self):
+        """All that it printed; waits for its end."""
+        return "".join(self.lines) + self.process.stdout.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def model(chapter, tmp_path_factory):
+    """A folder with a small model that says anything but the end.
+
+    The embeddings of special tokens point away from all others in the first dimension, and the residual
+    stream follows the last token: after an ordinary token a special one is never probable. The last norm is
+    scaled up: a trained model is sure of a few tokens, and two equally probable ones could change places
+    where a batch adds its numbers up in another order.
+    """
+    import torch
+
+    folder, transformer = tmp_path_factory.mktemp("model") / "tiny", chapter("transformer")
+    config = transformer.model.Config(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+                                      num_key_value_heads=1, max_position_embeddings=8192)
+    model = transformer.model.Storyteller(config).initialize(seed=0)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[:, 0] = 2
+        model.model.embed_tokens.weight[-4:, 0] = -2
+        model.model.norm.weight[1:] *= 30
+    transformer.checkpoint.save_checkpoint(folder, model, ROOT / "tokenization" / "tokenizer.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(model, tmp_path_factory):
+    with Server(model, tmp_path_factory.mktemp("shelf") / "shelf.sqlite3", "--slots", 8) as server:
+        yield server.ready()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def engine(chapter, model):
+    """The engine without any server."""
+    return chapter("deployment").worker.load_engine(model, "cpu", 1, 8)[0]
+
+
+@pytest.fixture(scope="module")
+def tell(chapter, engine):
+    """tell(prompt, **settings) -> the engine's own sequence: what the server must tell."""
+    deployment = chapter("deployment")
+
+    def tell(prompt, **settings):
+        ids = deployment.engine.prompt_ids(engine.tokenizer, prompt)
+        sequence = engine.add(ids, deployment.sampling.SamplingParams(**settings))
+        while engine.running or engine.waiting:
+            engine.step()
+        return sequence
+
+    return tell
+
+
+def ask(client, path="/v1/completions", **body):
+    response = client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def events(response):
+    """The events of a streamed answer, the last of which must be [DONE]."""
+    data = [line[6:] for line in response.iter_lines() if line.startswith("data: ")]
+    assert data[-1] == "[DONE]"
+    return [json.loads(event) for event in data[:-1]]
+
+
+def stream(client, path="/v1/completions", **body):
+    with client.stream("POST", path, json={**body, "stream": True}) as response:
+        assert response.status_code == 200
+        return events(response)
+
+
+def told(chunks, index=0):
+    return "".join(c["text"] for chunk in chunks for c in chunk["choices"] if c["index"] == index)
+
+
+# ---- telling
+
+
+def test_one_story_is_the_engines_own(client, tell):
+    alone = tell(PROMPT, seed=7, max_tokens=40)
+    answer = ask(client, prompt=PROMPT, seed=7, max_tokens=40)
+    assert answer["object"] == "text_completion" and answer["model"] == "tiny"
+    assert answer["choices"] == [{"index": 0, "text": alone.text, "logprobs": None, "finish_reason": "length"}]
+    prompt_tokens = len(alone.ids) - 40
+    assert answer["usage"] == {"prompt_tokens": prompt_tokens, "completion_tokens": 40, "total_tokens": prompt_tokens + 40}
+    other = ask(client, prompt=PROMPT, seed=8, max_tokens=40)
+    assert other["choices"][0]["text"] != alone.text
+
+
+def test_streamed_and_whole_are_the_same(client):
+    body = {"prompt": PROMPT, "seed": 3, "max_tokens": 30, "temperature": 1.1, "top_k": 50, "repetition_penalty": 1.2}
+    whole = ask(client, **body)
+    chunks = stream(client, **body, stream_options={"include_usage": True})
+    assert told(chunks) == whole["choices"][0]["text"]
+    reasons = [c["finish_reason"] for chunk in chunks for c in chunk["choices"]]
+    assert reasons[-1] == "length" and set(reasons[:-1]) == {None}
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert chunks[-1]["choices"] == [] and chunks[-1]["usage"] == whole["usage"]
+    assert sum("usage" in chunk for chunk in chunks) == 1
+    assert len(chunks) > 15, "the story came in one piece"
+
+
+def test_the_bytes_on_the_wire(server):
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    body = {"prompt": PROMPT, "seed": 1, "max_tokens": 5, "stream": True}
+    connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert response.headers["Cache-Control"] == "no-store"
+    data = response.read()
+    connection.close()
+    assert re.fullmatch(rb"(data: \{[^\n]*\}\n\n)+data: \[DONE\]\n\n", data)
+
+
+def test_choices_prompts_echo_and_stop(client, tell):
+    answer = ask(client, prompt=["A cat", "A dog"], n=2, seed=5, max_tokens=12, echo=True)
+    texts = [choice["text"] for choice in answer["choices"]]
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2, 3]
+    assert texts == [p + tell(p, seed=s, max_tokens=12).text for p in ("A cat", "A dog") for s in (5, 6)]
+    assert answer["usage"]["completion_tokens"] == 48
+    chunks = stream(client, prompt=["A cat", "A dog"], n=2, seed=5, max_tokens=12, echo=True)
+    assert [told(chunks, index) for index in range(4)] == texts
+    full = tell(PROMPT, seed=2, max_tokens=60).text
+    stop = full[30:34]
+    choice = ask(client, prompt=PROMPT, seed=2, max_tokens=60, stop=stop)["choices"][0]
+    assert choice["text"] == full[: full.index(stop)] and choice["finish_reason"] == "stop"
+    chunks = stream(client, prompt=PROMPT, seed=2, max_tokens=60, stop=["never to come", stop])
+    assert told(chunks) == full[: full.index(stop)]
+
+
+def test_without_a_seed_every_story_is_another(client):
+    texts = {ask(client, prompt=PROMPT, max_tokens=12)["choices"][0]["text"] for _ in range(3)}
+    assert len(texts) == 3
+    texts = {choice["text"] for choice in ask(client, prompt=PROMPT, max_tokens=12, n=3)["choices"]}
+    assert len(texts) == 3
+
+
+def test_null_means_the_default(client):
+    names = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "stop", "n", "stream", "echo", "model", "user",
+             "stream_options", "logprobs", "best_of", "suffix", "logit_bias", "presence_penalty", "frequency_penalty"]
+    plain = ask(client, prompt=PROMPT, seed=4, max_tokens=8)
+    assert ask(client, prompt=PROMPT, seed=4, max_tokens=8, **dict.fromkeys(names))["choices"] == plain["choices"]
+
+
+def test_a_long_prompt_is_cut_only_on_request(client, engine):
+    ids = engine.tokenizer.encode(PROMPT)
+    last = engine.tokenizer.decode(ids[-3:])
+    cut = ask(client, prompt=PROMPT, seed=1, max_tokens=8, truncate_prompt_tokens=3)
+    assert cut["usage"]["prompt_tokens"] == 4  # with the mark that begins every story
+    assert cut["choices"][0]["text"] == ask(client, prompt=last, seed=1, max_tokens=8)["choices"][0]["text"]
+
+
+# ---- chat
+
+
+def test_a_chat_is_one_story(client, chapter):
+    api = chapter("deployment").api
+
+    def story(*messages):
+        return api.story_so_far([api.Message(role=role, content=content) for role, content in messages])
+
+    assert story(("user", "Once")) == "Once"
+    assert story(("system", "Be brief."), ("user", "Once upon"), ("assistant", " a time."), ("user", "Go on.")) \
+        == "Once upon a time."
+    assert story(("user", "A fox"), ("assistant", " ran."), ("user", "Then it slept."), ("assistant", "It snored.")) \
+        == "A fox ran. Then it slept. It snored."
+    assert story(("user", "A fox"), ("assistant", ", old and wise,"), ("user", "please go on")) == "A fox, old and wise,"
+    for nothing in ([("user", "continue")], [("system", "Be brief.")], [("user", "  ")]):
+        with pytest.raises(api.APIError):
+            story(*nothing)
+    first = ask(client, "/v1/chat/completions", messages=[{"role": "user", "content": PROMPT}], seed=1, max_tokens=10)
+    message = first["choices"][0]["message"]
+    assert first["object"] == "chat.completion" and message["role"] == "assistant"
+    assert message["content"] == ask(client, prompt=PROMPT, seed=1, max_tokens=10)["choices"][0]["text"]
+    parts = [{"type": "text", "text": PROMPT[:9]}, {"type": "text", "text": PROMPT[9:]}]
+    more = ask(client, "/v1/chat/completions", seed=2, max_completion_tokens=10, messages=[
+        {"role": "user", "content": parts}, message | {"content": " who sang"}, {"role": "user", "content": "go on"}])
+    assert more["choices"][0]["message"]["content"] \
+        == ask(client, prompt=PROMPT + " who sang", seed=2, max_tokens=10)["choices"][0]["text"]
+
+
+def test_the_official_client(server):
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    assert [model.id for model in client.models.list()] == ["tiny"]
+    assert client.models.retrieve("tiny").owned_by == "storyteller"
+    whole = client.completions.create(model="tiny", prompt=PROMPT, seed=1, max_tokens=20)
+    pieces = client.completions.create(model="tiny", prompt=PROMPT, seed=1, max_tokens=20, stream=True)
+    assert "".join(piece.choices[0].text for piece in pieces) == whole.choices[0].text
+    messages = [{"role": "user", "content": PROMPT}]
+    chat = client.chat.completions.create(model="tiny", messages=messages, seed=1, max_completion_tokens=20, n=2)
+    assert chat.choices[0].message.content == whole.choices[0].text
+    assert chat.choices[1].message.content != whole.choices[0].text
+    chunks = list(client.chat.completions.create(
+        model="tiny", messages=messages, seed=1, max_tokens=20, stream=True, stream_options={"include_usage": True}))
+    assert chunks[0].choices[0].delta.role == "assistant"
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert said == whole.choices[0].text and chunks[-1].usage.completion_tokens == 20
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.completions.create(model="gpt-4", prompt=PROMPT)
+    assert caught.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="tiny", messages=messages, temperature=3)
+    assert caught.value.param == "temperature"
+
+
+# ---- refusals
+
+
+BAD = [  # request, status, the parameter named
+    ({}, 400, "prompt"),
+    ({"prompt": ""}, 400, "prompt"),
+    ({"prompt": " \n"}, 400, "prompt"),
+    ({"prompt": 5}, 400, "prompt"),
+    ({"prompt": None}, 400, "prompt"),
+    ({"prompt": []}, 400, "prompt"),
+    ({"prompt": [1, 2, 3]}, 400, "prompt"),
+    ({"prompt": ["a", ""]}, 400, "prompt"),
+    ({"prompt": ["a"] * 9}, 400, "n"),
+    ({"prompt": "a", "n": 9}, 400, "n"),
+    ({"prompt": ["a", "b"], "n": 5}, 400, "n"),
+    ({"prompt": "a", "n": 0}, 400, "n"),
+    ({"prompt": "word " * 30_000}, 400, "prompt"),
+    ({"prompt": "word " * 9_000}, 400, "prompt"),
+    ({"prompt": "a", "max_tokens": 0}, 400, "max_tokens"),
+    ({"prompt": "a", "max_tokens": -1}, 400, "max_tokens"),
+    ({"prompt": "a", "max_tokens": "5"}, 400, "max_tokens"),
+    ({"prompt": "a", "max_tokens": 5.5}, 400, "max_tokens"),
+    ({"prompt": "a", "max_tokens": True}, 400, "max_tokens"),
+    ({"prompt": "a", "max_tokens": [5]}, 400, "max_tokens"),
+    ({"prompt": "a", "temperature": -0.1}, 400, "temperature"),
+    ({"prompt": "a", "temperature": 2.1}, 400, "temperature"),
+    ({"prompt": "a", "temperature": "hot"}, 400, "temperature"),
+    ({"prompt": "a", "top_p": 0}, 400, "top_p"),
+    ({"prompt": "a", "top_p": 1.5}, 400, "top_p"),
+    ({"prompt": "a", "top_k": -1}, 400, "top_k"),
+    ({"prompt": "a", "min_p": 2}, 400, "min_p"),
+    ({"prompt": "a", "repetition_penalty": 0}, 400, "repetition_penalty"),
+    ({"prompt": "a", "seed": "x"}, 400, "seed"),
+    ({"prompt": "a", "seed": 2**64}, 400, "seed"),
+    ({"prompt": "a", "stop": ""}, 400, "stop"),
+    ({"prompt": "a", "stop": 5}, 400, "stop"),
+    ({"prompt": "a", "stop": ["a", "b", "c", "d", "e"]}, 400, "stop"),
+    ({"prompt": "a", "stop": [None]}, 400, "stop"),
+    ({"prompt": "a", "stream": "yes"}, 400, "stream"),
+    ({"prompt": "a", "stream_options": {"include_usage": True}}, 400, "stream_options"),
+    ({"prompt": "a", "echo": 1}, 400, "echo"),
+    ({"prompt": "a", "truncate_prompt_tokens": 0}, 400, "truncate_prompt_tokens"),
+    ({"prompt": "a", "logprobs": 3}, 400, "logprobs"),
+    ({"prompt": "a", "best_of": 2}, 400, "best_of"),
+    ({"prompt": "a", "presence_penalty": 0.5}, 400, "presence_penalty"),
+    ({"prompt": "a", "no_such_thing": 1}, 400, "no_such_thing"),
+    ({"prompt": "a", "model": "gpt-4"}, 404, "model"),
+    ({"prompt": "a", "model": 4}, 400, "model"),
+]
+
+BAD_CHATS = [
+    ({}, "messages"),
+    ({"messages": []}, "messages"),
+    ({"messages": "hello"}, "messages"),
+    ({"messages": [{"role": "user"}]}, "messages.0.content"),
+    ({"messages": [{"role": "wizard", "content": "a"}]}, "messages.0.role"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": "go on"}]}, "messages"),
+    ({"messages": [{"role": "user", "content": "a"}] * 201}, "messages"),
+    ({"messages": [{"role": "user", "content": "a"}], "tools": [{}]}, "tools"),
+    ({"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_object"}}, "response_format"),
+]
+
+
+def refused(response, status, param=None, code=None):
+    """The API's error object, whole, with a message a person can use."""
+    assert response.status_code == status, response.text
+    assert set(response.json()) == {"error"}
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["type"] == {429: "rate_limit_error"}.get(status, "invalid_request_error")
+    assert isinstance(error["message"], str) and 10 < len(error["message"]) < 300
+    assert error["param"] == param
+    assert code is None or error["code"] == code
+
+
+@pytest.mark.parametrize(("body", "status", "param"), BAD, ids=lambda value: str(value)[:60])
+def test_a_bad_completion(client, body, status, param):
+    refused(client.post("/v1/completions", json=body), status, param)
+    if "stream" not in body and "stream_options" not in body:  # refused before the stream begins
+        refused(client.post("/v1/completions", json={**body, "stream": True}), status, param)
+
+
+@pytest.mark.parametrize(("body", "param"), BAD_CHATS, ids=lambda value: str(value)[:60])
+def test_a_bad_chat(client, body, param):
+    refused(client.post("/v1/chat/completions", json=body), 400, param)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b"\"text\"", b"\xff\xfe{}", b"[" * 100_000, b"{\"prompt\":"])
+def test_a_body_that_is_no_json_object(client, body):
+    refused(client.post("/v1/completions", content=body, headers={"Content-Type": "application/json"}), 400)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
+def test_numbers_that_are_none(client, value):
+    body = f'{{"prompt": "a", "max_tokens": 3, "temperature": {value}}}'
+    response = client.post("/v1/completions", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400 and "error" in response.json()
+
+
+def test_half_a_surrogate_pair(client):
+    body = b'{"prompt": "a \\ud83d b"}'
+    response = client.post("/v1/completions", content=body, headers={"Content-Type": "application/json"})
+    refused(response, 400, "prompt")
+
+
+def test_too_long_for_the_context(client, engine):
+    long = "x y " * engine.max_length
+    for stream in (False, True):
+        response = client.post("/v1/completions", json={"prompt": long, "stream": stream})
+        refused(response, 400, "prompt", "context_length_exceeded")
+    response = client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": long}]})
+    refused(response, 400, "messages", "context_length_exceeded")
+    answer = ask(client, prompt=long, truncate_prompt_tokens=1000, max_tokens=5)
+    assert answer["usage"] == {"prompt_tokens": 1001, "completion_tokens": 5, "total_tokens": 1006}
+
+
+def test_too_large_a_body(client):
+    def pieces():
+        for _ in range(30):
+            yield b"x" * 100_000
+
+    for body in (b"x" * 3_000_000, pieces()):
+        response = client.post("/v1/completions", content=body, headers={"Content-Type": "application/json"})
+        refused(response, 413, code="too_large")
+
+
+def test_unknown_paths_and_methods(client):
+    refused(client.get("/v1/nothing"), 404)
+    refused(client.get("/nothing"), 404)
+    refused(client.get("/static/../app.py"), 404)
+    refused(client.get("/static/%2e%2e/app.py"), 404)
+    refused(client.get("/v1/models/other"), 404, "model", "model_not_found")
+    refused(client.get("/v1/completions"), 405)
+    refused(client.delete("/api/stories"), 405)
+
+
+def test_pages_of_other_sites_are_kept_out(client, server):
+    body = {"prompt": "a", "max_tokens": 1}
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+                    {"Sec-Fetch-Site": "same-site"}):
+        refused(client.post("/v1/completions", json=body, headers=headers), 403, code="wrong_origin")
+    for name in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", ""):
+        refused(client.get("/health", headers={"Host": name}), 403, code="wrong_host")
+    for headers in ({"Origin": server.url}, {"Sec-Fetch-Site": "same-origin", "Origin": server.url}, {}):
+        assert client.post("/v1/completions", json=body, headers=headers).status_code == 200
+    assert client.get("/health", headers={"Host": f"localhost:{server.port}"}).status_code == 200
+    # what a form or a plain fetch of another site can send without asking the browser: not JSON
+    plain = {"Content-Type": "text/plain"}
+    refused(client.post("/api/stories", content='{"text": "a"}', headers=plain), 400)
+
+
+def test_headers_and_files(client):
+    page = client.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
+    for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text):
+        answer = client.get(path)
+        assert answer.status_code == 200 and answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.search(r"https?://(?!www\.w3\.org)", page.text), "the page asks another server for something"
+    assert " on" + "click=" not in page.text and "<style" not in page.text
+
+
+# ---- several readers
+
+
+def test_eight_at_once_each_have_the_story_they_had_alone(server, tell):
+    alone = {seed: tell(PROMPT, seed=seed, max_tokens=120).text for seed in range(8)}
+
+    async def together():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            async def read(seed):
+                body = {"prompt": PROMPT, "seed": seed, "max_tokens": 120, "stream": True}
+                text, turns = "", 0
+                async with client.stream("POST", "/v1/completions", json=body) as response:
+                    async for line in response.aiter_lines():
+                        if line.startswith("data: {"):
+                            text += json.loads(line[6:])["choices"][0]["text"]
+                            order.append(seed)
+                            turns += 1
+                assert turns > 20
+                return text
+            return await asyncio.gather(*(read(seed) for seed in range(8)))
+
+    order = []
+    assert asyncio.run(together()) == [alone[seed] for seed in range(8)]
+    first_end = min(max(i for i, seed in enumerate(order) if seed == one) for one in range(8))
+    assert set(order[:first_end]) == set(range(8)), "they were served one after another"
+
+
+def is_idle(client):
+    health = client.get("/health").json()
+    return health["slots"]["busy"] == 0 and health["queue"]["waiting"] == 0
+
+
+def test_a_reader_who_goes_away_ends_the_story(client):
+    wait_until(lambda: is_idle(client))
+    cancelled = client.get("/health").json()["told"]["cancelled"]
+    with client.stream("POST", "/v1/completions", json={"prompt": PROMPT, "stream": True, "n": 2}) as response:
+        next(response.iter_lines())
+        assert client.get("/health").json()["slots"]["busy"] > 0
+    wait_until(lambda: is_idle(client))
+    assert client.get("/health").json()["told"]["cancelled"] == cancelled + 2
+
+
+def test_a_reader_of_a_whole_answer_who_goes_away(client, server):
+    wait_until(lambda: is_idle(client))
+    before = client.get("/health").json()["told"]
+    connection = http.client.HTTPConnection(server.host, server.port)
+    body = json.dumps({"prompt": PROMPT})
+    connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+    wait_until(lambda: client.get("/health").json()["slots"]["busy"] == 1)
+    connection.close()
+    wait_until(lambda: is_idle(client))
+    after = client.get("/health").json()["told"]
+    assert after["cancelled"] == before["cancelled"] + 1 and after["stories"] == before["stories"]
+
+
+def test_health(client):
+    health = client.get("/health").json()
+    assert health["status"] == "ok" and health["model"] == "tiny" and health["uptime"] > 0
+    assert health["slots"] == {"total": 8, "busy": 0} and health["queue"] == {"limit": 32, "waiting": 0}
+    before = health["told"]
+    ask(client, prompt=PROMPT, max_tokens=9, n=2)
+    after = client.get("/health").json()["told"]
+    assert (after["stories"], after["tokens"]) == (before["stories"] + 2, before["tokens"] + 18)
+
+
+# ---- a server that fills up, and one that stops
+
+
+def open_stream(server, **body):
+    """A stream that is open and has been accepted."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    body = json.dumps({"prompt": PROMPT, "stream": True, **body})
+    connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+    return connection, connection.getresponse()
+
+
+def test_a_full_queue_then_a_graceful_stop(model, tmp_path):
+    with Server(model, tmp_path / "shelf.sqlite3", "--slots", 1, "--queue", 2) as server:
+        server.ready()
+        client = httpx.Client(base_url=server.url, timeout=30)
+        streams = [open_stream(server, seed=seed) for seed in range(3)]
+        wait_until(lambda: client.get("/health").json()["slots"]["busy"] == 1)
+        assert client.get("/health").json()["queue"] == {"limit": 2, "waiting": 2}
+        response = client.post("/v1/completions", json={"prompt": PROMPT})
+        refused(response, 429, code="queue_full")
+        assert int(response.headers["Retry-After"]) >= 1
+        assert streams[0][1].readline().startswith(b"data: {")  # the first is being told
+        streams[0][0].close()
+        streams[0][1].close()
+        assert streams[1][1].readline().startswith(b"data: {")  # the second has its slot now
+        short = open_stream(server, max_tokens=5)  # and there is room in the queue again
+        client.close()
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        bodies = [response.read() for _, response in (streams[1], streams[2], short)]
+        assert server.process.wait(30) == 0
+        assert time.monotonic() - began < 15
+        for body in bodies:  # ended with an event that says so, not broken off
+            assert body.endswith(b"data: [DONE]\n\n")
+            assert b'"code": "stopping"' in body.split(b"\n\n")[-3]
+        assert len(bodies[0]) > 1000
+        assert "Traceback" not in server.output()
+
+
+def test_a_story_that_is_nearly_told_ends_in_peace(model, tmp_path):
+    with Server(model, tmp_path / "shelf.sqlite3") as server:
+        server.ready()
+        _, response = open_stream(server, max_tokens=150)
+        response.readline()
+        server.process.send_signal(signal.SIGINT)
+        chunks = [json.loads(line[6:]) for line in response.read().split(b"\n\n") if line.startswith(b"data: {")]
+        assert chunks[-1]["choices"][0]["finish_reason"] == "length"
+        assert server.process.wait(30) == 0
+
+
+def test_the_page_is_there_before_the_model(model, tmp_path):
+    with Server(model, tmp_path / "shelf.sqlite3") as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        assert client.get("/").status_code == 200  # not waiting for ready()
+        assert client.get("/health").json()["status"] in ("loading", "ok")
+        assert client.get("/v1/models").json()["data"][0]["id"] == "tiny"
+        assert client.post("/v1/completions", json={"prompt": "a", "max_tokens": 2}).status_code == 200
+
+
+# ---- the command line
+
+
+def test_a_busy_port(model, server, run_script, tmp_path):
+    flags = ["--model", model, "--shelf", tmp_path / "shelf.sqlite3"]
+    result = run_script("deployment/app.py", "--port", server.port, *flags, status=2)
+    assert len(result.stderr.splitlines()) == 1 and str(server.port) in result.stderr and "--port" in result.stderr
+
+
+@pytest.mark.parametrize(("harm", "said"), [
+    (lambda folder: (folder / "config.json").unlink(), "config.json"),
+    (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json"),
+    (lambda folder: (folder / "model.safetensors").write_bytes(b"nonsense"), "model.safetensors"),
+    (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
+])
+def test_a_damaged_model(model, run_script, tmp_path, harm, said):
+    folder = tmp_path / "harmed"
+    folder.mkdir()
+    for file in model.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    harm(folder)
+    result = run_script("deployment/app.py", "--port", 0, "--model", folder, "--shelf", tmp_path / "s.sqlite3", status=2)
+    assert len(result.stderr.splitlines()) == 1 and said in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("flags", [["--port", "70000"], ["--slots", "0"], ["--model", "nowhere"],
+                                   ["--host", "no.such.host.invalid"], ["--shelf", "/dev/null/shelf"]])
+def test_flags_out_of_range(model, run_script, flags):
+    result = run_script("deployment/app.py", "--model", model, "--port", "0", *flags, status=2)
+    assert flags[0] in result.stderr and "Traceback" not in result.stderr
+
+
+def test_check_tells_one_story(model, run_script):
+    result = run_script("deployment/app.py", "--check", "--model", model, "--threads", 1)
+    assert "Once upon a time" in result.stdout and "200 tokens" in result.stdout
+
+
+def test_bench(model, run_script, tmp_path):
+    flags = ["--model", model, "--rounds", 1, "--tokens", 20, "--clients", 3, "--threads", 1, "--out", tmp_path]
+    result = run_script("deployment/bench.py", *flags)
+    assert "one after another" in result.stdout and "3 at once" in result.stdout
+
+
+# ---- the shelf
+
+
+def test_the_shelf_over_http(client):
+    assert client.get("/api/stories").json() == {"stories": [], "total": 0}
+    text = "Once upon a time, there was a fox named Tim. He \"ran\" <b>away</b>. 🦊"
+    saved = client.post("/api/stories", json={"text": text})
+    assert saved.status_code == 201
+    story = saved.json()
+    assert story["title"] == "A fox named Tim" and story["text"] == text and story["version"] == 1
+    assert client.get(f"/api/stories/{story['id']}").json() == story
+    other = client.post("/api/stories", json={"text": "A dog barked.", "title": "  My \n dog "}).json()
+    assert other["title"] == "My dog" and other["titled"] is True
+    assert [s["id"] for s in client.get("/api/stories").json()["stories"]] == [other["id"], story["id"]]
+    changed = client.put(f"/api/stories/{story['id']}", json={"text": text + " End.", "version": 1}).json()
+    assert changed["version"] == 2 and changed["updated"] >= story["updated"] and changed["created"] == story["created"]
+    shown = client.get("/api/stories").json()["stories"]
+    assert [s["id"] for s in shown] == [story["id"], other["id"]] and "text" not in shown[0] and shown[0]["words"] == 14
+    late = client.put(f"/api/stories/{story['id']}", json={"text": "other", "version": 1})
+    refused(late, 409, "version", "changed")
+    assert client.get(f"/api/stories/{story['id']}").json() == changed
+    assert client.delete(f"/api/stories/{story['id']}").status_code == 204
+    refused(client.get(f"/api/stories/{story['id']}"), 404, code="not_found")
+    refused(client.delete(f"/api/stories/{story['id']}"), 404, code="not_found")
+    refused(client.put(f"/api/stories/{story['id']}", json={"text": "a", "version": 2}), 404, code="not_found")
+    assert client.post(f"/api/stories/{story['id']}/restore").json() == changed
+    assert client.get("/api/stories").json()["total"] == 2
+    for body, param in [({}, "text"), ({"text": ""}, "text"), ({"text": 5}, "text"), ({"text": "a" * 100_001}, "text"),
+                        ({"text": "a", "title": "t" * 201}, "title"), ({"text": "a", "id": 3}, "id")]:
+        refused(client.post("/api/stories", json=body), 400, param)
+    refused(client.put(f"/api/stories/{story['id']}", json={"text": "a"}), 400, "version")
+    refused(client.get("/api/stories/x"), 404)
+    refused(client.get("/api/stories/99999"), 404)
+    refused(client.get("/api/stories?limit=0"), 400, "limit")
+    assert client.get(f"/api/stories/{2**70}").status_code in (400, 404)
+
+
+def test_a_story_survives_the_servers_sudden_death(model, tmp_path):
+    shelf = tmp_path / "folder" / "shelf.sqlite3"
+    with Server(model, shelf) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        with ThreadPoolExecutor(8) as pool:  # many writers, no write lost
+            texts = [f"Story number {i}." for i in range(60)]
+            answers = list(pool.map(lambda text: client.post("/api/stories", json={"text": text}), texts))
+        assert all(answer.status_code == 201 for answer in answers)
+        assert len({answer.json()["id"] for answer in answers}) == 60
+        server.process.kill()  # right after the last answer: what was answered is on the disk
+        server.process.wait()
+    with Server(model, shelf) as server:
+        stories = httpx.get(f"{server.url}/api/stories?limit=100").json()["stories"]
+        assert {story["start"] for story in stories} == set(texts)
+
+
+def test_of_two_changes_to_one_version_one_wins(chapter, tmp_path):
+    module = chapter("deployment").shelf
+    shelves = [module.Shelf(tmp_path / "shelf.sqlite3") for _ in range(2)]  # as two programs would
+    number, wins, rounds = shelves[0].save("0")["id"], [], 40
+
+    def write(shelf):
+        for i in range(rounds):
+            try:
+                shelf.update(number, shelf.get(number)["version"], f"{shelf} {i}")
+                wins.append(1)
+            except module.Changed:
+                pass
+
+    threads = [threading.Thread(target=write, args=(shelf,)) for shelf in shelves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wins) >= rounds and shelves[1].get(number)["version"] == 1 + len(wins)
+
+
+def test_a_shelf_without_versions_loses_writes(chapter, tmp_path, monkeypatch):
+    """The planted bug: the same change without looking at the version is accepted, and overwrites."""
+    module = chapter("deployment").shelf
+    shelf = module.Shelf(tmp_path / "shelf.sqlite3")
+    run = shelf._run
+    monkeypatch.setattr(shelf, "_run", lambda sql, values=(): run(sql.replace("version = ?", "? > 0"), values))
+    number = shelf.save("first")["id"]
+    shelf.update(number, 1, "second")
+    shelf.update(number, 1, "third")  # the right shelf raises Changed here
+    assert shelf.get(number)["text"] == "third"
+    monkeypatch.undo()
+    with pytest.raises(module.Changed):
+        shelf.update(number, 1, "fourth")
+
+
+def test_deleted_stories_stay_a_day(chapter, tmp_path):
+    module = chapter("deployment").shelf
+    shelf = module.Shelf(tmp_path / "shelf.sqlite3")
+    numbers = [shelf.save(text)["id"] for text in ("one", "two")]
+    for number in numbers:
+        shelf.delete(number)
+    shelf._run("UPDATE stories SET deleted = deleted - ? WHERE id = ?", (module.KEEP_DELETED + 1, numbers[0]))
+    shelf.close()
+    shelf = module.Shelf(tmp_path / "shelf.sqlite3")
+    assert shelf.restore(numbers[1])["text"] == "two"
+    with pytest.raises(module.NotOnShelf):
+        shelf.restore(numbers[0])
+    assert shelf.save("three")["id"] > max(numbers)
+
+
+def test_a_file_that_is_no_shelf(chapter, tmp_path):
+    (tmp_path / "shelf.sqlite3").write_bytes(b"These are not the stories of anybody. " * 100)
+    with pytest.raises(chapter("deployment").cli.UserError, match="shelf.sqlite3"):
+        chapter("deployment").shelf.Shelf(tmp_path / "shelf.sqlite3")
+
+
+def test_the_shelf_as_a_script(chapter, run_script, tmp_path):
+    chapter("deployment").shelf.Shelf(tmp_path / "shelf.sqlite3").save("There was once a tiny mouse who sang.")
+    result = run_script("deployment/shelf.py", "--shelf", tmp_path / "shelf.sqlite3")
+    assert "A tiny mouse who sang" in result.stdout
+
+
+@pytest.mark.parametrize(("text", "title"), [
+    ("Once upon a time, there was a fox named Tim. He ran.", "A fox named Tim"),
+    ("Once upon a time, a small owl named Pip was afraid of the dark.", "A small owl named Pip"),
+    ("One rainy morning, Mia found a little blue door in the old oak tree.", "Mia found a little blue door"),
+    ("Once there was a bear named Bruno who could not fall asleep.", "A bear named Bruno who could"),
+    ("Max was sad.", "Max was sad"),
+    ("\"Hello,\" said the cat. It left.", "Hello,\" said the cat"),
+    ("Once upon a time", "Once upon a time"),
+    ("Hi", "Hi"),
+    ("...", "Untitled"),
+    ("x" * 500, "X" + "x" * 59),
+    ("First line\nsecond line", "First line"),
+])
+def test_titles(chapter, text, title):
+    assert chapter("deployment").shelf.title_of(text) == title
+
+
+# ---- exercises
+
+
+@pytest.mark.parametrize("name", ["read_events", "TokenBucket"])
+def test_answers(answers, chapter, name):
+    chapter("deployment").checks.CHECKS[name](getattr(answers("deployment"), name))
+
+
+def test_the_exercises_as_they_come(run_script):
+    assert run_script("deployment/exercises.py").stdout.count("not written yet") == 2
+    assert run_script("deployment/solutions.py").stdout.count("passes") == 2
+
+
+def by_chunk(chunks):
+    """Wrong: decodes each chunk by itself, and believes that a chunk holds whole events."""
+    for chunk in chunks:
+        for event in chunk.decode("utf-8", "replace").split("\n\n"):
+            if event.startswith("data:"):
+                yield event[5:].strip()
+
+
+def keeps_the_broken(chunks):
+    """Wrong: gives an event that has not ended."""
+    data = b"".join(chunks).decode("utf-8").replace("\r\n", "\n")
+    for event in data.split("\n\n"):
+        lines = [line[5:].removeprefix(" ") for line in event.split("\n") if line.startswith("data:")]
+        if lines:
+            yield "\n".join(lines)
+
+
+class Hoard:
+    """Wrong: the bucket has no bottom of a ceiling: who waits long may flood."""
+
+    def __init__(self, rate, burst):
+        self.rate, self.tokens, self.last = rate, burst, 0
+
+    def allow(self, now):
+        self.tokens += (now - self.last) * self.rate
+        self.last = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("read_events", by_chunk), ("read_events", keeps_the_broken),
+                                             ("TokenBucket", Hoard)])
+def test_wrong_answers_do_not_pass(chapter, name, wrong):
+    with pytest.raises(AssertionError):
+        chapter("deployment").checks.CHECKS[name](wrong)

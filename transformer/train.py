@@ -1,0 +1,242 @@
+"""Trains a Storyteller on a folder of stories and writes it as a model folder.
+
+What is new: the training loop of a real language model. Warm-up and decay of the learning rate,
+clipped gradients, accumulation, bfloat16, evaluation in bits per byte, checkpoints, and a
+resume that ends in the very weights that an unbroken run would have had.
+Left out on purpose: several processes (chapter distributed); why the optimizers work (chapter
+optimization: here AdamW and Muon are boxes from torch).
+
+Shapes: B sequences, T tokens, V vocabulary, C width.
+
+    python transformer/train.py                          two minutes on two cores: the embedded stories
+    python transformer/train.py --preset smoke           seconds: does everything work?
+    python transformer/train.py --data out/datasets/tinystories --preset gpu --depth 12
+
+It writes config.json, model.safetensors, tokenizer.json (the model) and training.safetensors
+(what --resume needs) to --out, and appends its result to out/scoreboard.jsonl.
+
+Papers: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2017); Jordan et al.,
+"Muon: An optimizer for hidden layers in neural networks" (2024); Hu et al., "MiniCPM" (2024), for
+the constant learning rate with a decay at its end.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from checkpoint import load_model, save_checkpoint
+from cli import (UserError, append_score, choose_device, non_negative_float, non_negative_int, positive_int,
+                 probability, run)
+from data import batch_plan, bits_per_byte, encode_stories, make_batch, waste
+from model import Storyteller, from_depth
+from plot import plot_curve
+from resume import load_training, save_training
+from sample import tell
+from stories import load_split
+from tokenizer import load_tokenizer
+
+PRESETS = {  # what --preset sets; each can still be set by hand
+    "smoke": {"depth": 2, "steps": 20, "batch_size": 1024, "context": 128, "eval_stories": 20},
+    "cpu": {"depth": 3, "steps": 450, "batch_size": 4096, "context": 512, "eval_stories": 400},
+    "gpu": {"depth": 12, "steps": 20000, "batch_size": 131072, "context": 512, "eval_stories": 4000},
+}
+
+
+def learning_rate_at(step, steps, peak, warmup, decay):
+    """The learning rate of a step: a linear rise over `warmup` steps, the peak, a linear fall to 0 over the last
+    `decay` share of all steps."""
+    rise = (step + 1) / max(1, warmup)
+    fall = (steps - step) / max(1, round(steps * decay))
+    return peak * min(1.0, rise, fall)
+
+
+def make_optimizers(model, kind, weight_decay):
+    """AdamW for everything, or Muon for the matrices inside the blocks and AdamW for the rest.
+
+    Weight decay pulls matrices toward zero; norms and, under Muon, the embedding are left alone.
+    """
+    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." in name]
+    table = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." not in name]
+    norms = [p for p in model.parameters() if p.dim() < 2]
+    if kind == "muon":
+        adam = [{"params": table + norms, "weight_decay": 0.0}]
+        return [torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+                torch.optim.AdamW(adam, betas=(0.9, 0.95), fused=True)]
+    adam = [{"params": matrices + table, "weight_decay": weight_decay}, {"params": norms, "weight_decay": 0.0}]
+    return [torch.optim.AdamW(adam, betas=(0.9, 0.95), fused=True)]
+
+
+def train_step(model, optimizers, parts, lr, clip, dtype):
+    """One step on `parts`, the pieces of one batch: (inputs (B, T), targets (B, T)) each. Returns the loss in nats.
+
+    Each part's mean counts by its number of targets, so the sum of the gradients is that of the
+    whole batch, however it was cut.
+    """
+    device = next(model.parameters()).device
+    total = sum((targets != -1).sum().item() for _, targets in parts)
+    loss_of_batch = 0.0
+    for inputs, targets in parts:
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = model(inputs.to(device), targets.to(device))
+        share = (targets != -1).sum().item() / total
+        (loss * share).backward()
+        loss_of_batch += loss.item() * share
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return loss_of_batch
+
+
+def choose_dtype(name, device):
+    """bfloat16 where the hardware multiplies it faster than float32, float32 elsewhere."""
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported() or \
+            device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description="Trains a Storyteller on a folder of stories.")
+    add = parser.add_argument
+    add("--data", nargs="+", default=["datasets/stories"], metavar="FOLDER",
+        help="folders with train.txt and valid.txt; several are mixed (default datasets/stories)")
+    add("--out", default="out/transformer", help="where the model folder is written (default out/transformer)")
+    add("--tokenizer", default="tokenization/tokenizer.json", help="a tokenizer.json (default the course's own)")
+    add("--preset", choices=PRESETS, default="cpu", help="sizes for a try, a laptop, a GPU (default cpu)")
+    add("--depth", type=positive_int, help="the one dial: layers; width, heads, learning rate and steps follow")
+    add("--layers", type=positive_int, help="layers, where they are not to be the depth")
+    add("--steps", type=positive_int, help="training steps")
+    add("--batch-size", type=positive_int, help="tokens in one step, over all its stories")
+    add("--context", type=positive_int, help="the most tokens the model sees at once")
+    add("--accumulate", type=positive_int, default=1, help="cut each batch into this many parts, for less memory")
+    add("--learning-rate", type=non_negative_float, help="the peak; the default follows from the width")
+    add("--optimizer", choices=("muon", "adamw"), default="muon", help="default muon")
+    add("--weight-decay", type=non_negative_float, default=0.1, help="default 0.1")
+    add("--warmup", type=non_negative_int, default=50, help="steps until the learning rate's peak (default 50)")
+    add("--decay", type=probability, default=0.6, help="the last share of the steps, in which it falls to 0 (default 0.6)")
+    add("--clip", type=non_negative_float, default=1.0, help="the largest norm of a gradient (default 1)")
+    add("--dropout", type=probability, default=0.0, help="share of numbers dropped in training (default 0)")
+    add("--init", metavar="FOLDER", help="begin with this model folder's weights instead of random ones")
+    add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto", help="of the matrix products (default auto)")
+    add("--device", default="auto", help="cuda, mps, cpu or auto (default auto)")
+    add("--threads", type=positive_int, help="CPU threads (default all cores)")
+    add("--seed", type=non_negative_int, default=0, help="decides weights, order and dropout (default 0)")
+    add("--eval-stories", type=positive_int, help="stories of valid.txt used along the way; the end uses all")
+    add("--eval-every", type=positive_int, default=150, help="steps between evaluations (default 150)")
+    add("--save-every", type=positive_int, default=150, help="steps between checkpoints (default 150)")
+    add("--resume", action="store_true", help="go on from the last checkpoint in --out, exactly")
+    add("--plot", metavar="FILE", help="draw the curve of the training as SVG or PNG")
+    args = parser.parse_args(argv)
+    for name, value in PRESETS[args.preset].items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    if args.learning_rate is None:  # wider layers want smaller steps
+        args.learning_rate = 4e-3 * (256 / from_depth(args.depth).hidden_size) ** 0.5
+    return args
+
+
+def train(args, model, optimizers, stories, evaluate, save, start, history):
+    """The loop. Stops early, after a whole step, where `Ctrl-C` or SIGTERM asked for it; returns the steps done."""
+    stop = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.append(True))
+    context, dtype = model.config.max_position_embeddings, choose_dtype(args.dtype, next(model.parameters()).device)
+    plan = batch_plan(stories, context, args.batch_size, args.seed)
+    for _ in range(start):
+        next(plan)  # the steps that an earlier run has done
+    bar = tqdm(range(start, args.steps), initial=start, total=args.steps, unit="step", smoothing=0.05, disable=None)
+    mark, tokens, losses = time.perf_counter(), 0, []
+    for step in bar:
+        indices = next(plan)
+        size = -(-len(indices) // args.accumulate)
+        parts = [make_batch(stories, indices[i: i + size], context) for i in range(0, len(indices), size)]
+        lr = learning_rate_at(step, args.steps, args.learning_rate, args.warmup, args.decay)
+        losses.append(train_step(model, optimizers, parts, lr, args.clip, dtype))
+        tokens += sum((targets != -1).sum().item() for _, targets in parts)
+        done = step + 1
+        bar.set_postfix_str(f"loss {losses[-1]:.3f}, {tokens / (time.perf_counter() - mark):,.0f} tokens/s")
+        if done % args.eval_every == 0 and done < args.steps:
+            seen = sum(losses) / len(losses)
+            history.append({"step": done, "loss": seen, "bpb": evaluate(), "lr": lr})
+            bar.write(f"step {done:6}  loss {seen:.3f}  bpb {history[-1]['bpb']:.4f}  lr {lr:.2e}  "
+                      f"{tokens / (time.perf_counter() - mark):,.0f} tokens/s", file=sys.stdout)
+            sys.stdout.flush()
+            mark, tokens, losses = time.perf_counter(), 0, []
+        if done % args.save_every == 0 or done == args.steps or stop:
+            save(done)
+        if stop:
+            bar.close()
+            break
+    return done if args.steps > start else start
+
+
+def main(argv=None):
+    args = parse(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = choose_device(args.device)
+    tokenizer = load_tokenizer(args.tokenizer)
+    texts = {split: [s for folder in args.data for s in load_split(folder, split)] for split in ("train", "valid")}
+    encoded = {split: encode_stories(stories, tokenizer) for split, stories in texts.items()}
+    tokens = sum(len(s) - 1 for s in encoded["train"])
+    padding, cut = waste(encoded["train"], args.context)
+    print(f"read {', '.join(args.data)}: {len(texts['train']):,} stories to train on ({tokens:,} tokens), "
+          f"{len(texts['valid']):,} to test; of the positions {padding:.1%} are padding, {cut:.1%} of the tokens are cut")
+
+    torch.manual_seed(args.seed)
+    config = replace(from_depth(args.depth, tokenizer.n_vocab, args.context), dropout=args.dropout)
+    if args.layers:
+        config.num_hidden_layers = args.layers
+    model = Storyteller(config).initialize(args.seed)
+    if args.init:
+        model.load_state_dict(load_model(args.init).state_dict())
+    model = model.to(device).train()
+    optimizers = make_optimizers(model, args.optimizer, args.weight_decay)
+    print(f"built {model.count_parameters():,} parameters: {config.num_hidden_layers} layers, width {config.hidden_size}, "
+          f"{config.num_attention_heads} heads; on {device} in {choose_dtype(args.dtype, device)}, "
+          f"{torch.get_num_threads()} threads; {args.steps} steps of about {args.batch_size:,} tokens, "
+          f"{args.steps * args.batch_size * (1 - padding) / tokens:.1f} passes over the stories")
+
+    resume_file, history, start = Path(args.out) / "training.safetensors", [], 0
+    if args.resume:
+        start, history = load_training(resume_file, args, encoded["train"], model, optimizers)
+        print(f"going on after step {start}" if start else "no checkpoint yet: starting from the beginning")
+
+    def evaluate(count=args.eval_stories):
+        step = max(1, len(texts["valid"]) // count)  # evenly spread, so that every folder is in it
+        return bits_per_byte(model, texts["valid"][::step], encoded["valid"][::step],
+                             dtype=choose_dtype(args.dtype, device))
+
+    def save(step):
+        save_training(resume_file, args, encoded["train"], model, optimizers, step, history)
+        save_checkpoint(args.out, model, args.tokenizer)
+
+    began = time.perf_counter()
+    done = train(args, model, optimizers, encoded["train"], evaluate, save, start, history)
+    if done < args.steps:
+        print(f"stopped after step {done}, saved; go on with the same command and --resume")
+        return
+    print(f"trained in {time.perf_counter() - began:.0f} s; a story:\n\n"
+          f"{tell(model, tokenizer, 'Once upon a time', seed=args.seed)}\n")
+    if args.plot:
+        plot_curve(history, args.plot)
+    for folder in args.data:
+        valid = load_split(folder, "valid")
+        bpb = bits_per_byte(model, valid, encode_stories(valid, tokenizer))
+        append_score("transformer", f"Storyteller, {model.count_parameters() / 1e6:.1f}M", folder, bpb)
+        print(f"{bpb:.4f} bits per byte on {folder}/valid.txt")
+    print(f"the model is in {args.out}")
+
+
+if __name__ == "__main__":
+    run(main)
