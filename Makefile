@@ -5,18 +5,19 @@ bigram       :=
 micrograd    :=
 mlp          :=
 attention    :=
-transformer  := gpt2.py model.py train.py sample.py
+transformer  := by_hand.py gpt2.py changes.py model.py train.py sample.py
 tokenization := basic.py bpe.py
 optimization :=
 device       :=
 precision    :=
 distributed  :=
-datasets     := storyland.py synthesize.py prepare.py loader.py
-inference    := kv_cache.py generate.py bench.py
+datasets     := english.py names.py people.py places.py things.py thesaurus.py events.py storyland.py synthesize.py \
+                clean.py dedup.py prepare.py shards.py loader.py rename.py
+inference    := by_hand.py kv_cache.py sampling.py model.py generate.py bench.py
 quantization :=
 sft          :=
 rl           :=
-deployment   := "app.py --check"
+deployment   := shelf.py evaluate.py "app.py --check"
 multimodal   :=
 
 CHAPTERS := bigram micrograd mlp attention transformer tokenization optimization device precision \

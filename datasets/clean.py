@@ -18,6 +18,7 @@ from collections import Counter
 from cli import UserError, positive_int, run
 from rng import PCG32
 from stories import END, load_split
+from tokenizer import Tokenizer
 
 MIN_CHARS, MAX_CHARS = 80, 20_000
 
@@ -128,6 +129,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description="Spoils stories in known ways, cleans and compares them.")
     parser.add_argument("--data", default="datasets/stories", help="a folder with train.txt and valid.txt")
     parser.add_argument("--stories", type=positive_int, default=1000, help="how many stories to spoil")
+    parser.add_argument("--tokenizer", default="tokenization/tokenizer.json", help="counts the tokens")
     parser.add_argument("--seed", type=int, default=0, help="decides where the faults are put")
     args = parser.parse_args(argv)
     stories = [text for text in load_split(args.data, "valid") if clean(text) == (text, "")][:args.stories]
@@ -148,7 +150,10 @@ def main(argv=None):
         else:
             assert restored == len(stories), f"{way}: {len(stories) - restored} stories did not come back"
         print(f"{way:<24}{', '.join(f'{n:,} {why}' for why, n in outcomes.most_common()):<52}{restored:,}")
-    print("\nâ€œItâ€™s a cafÃ©,â€\x9d she said.  ->  " + normalize("â€œItâ€™s a cafÃ©,â€\x9d she said."))
+    broken, tokenizer = "â€œItâ€™s a cafÃ©,â€\x9d she said.", Tokenizer.load(args.tokenizer)
+    print("\nwhat it costs a model to read mojibake:")
+    for text in (broken, normalize(broken)):
+        print(f"{len(tokenizer.encode(text)):4} tokens  {text}")
 
 
 if __name__ == "__main__":

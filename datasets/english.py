@@ -21,7 +21,7 @@ IRREGULAR_PLURAL = dict(pair.split(":") for pair in (
     "child:children man:men woman:women mouse:mice goose:geese foot:feet tooth:teeth leaf:leaves loaf:loaves "
     "shelf:shelves wolf:wolves calf:calves scarf:scarves knife:knives wife:wives fish:fish sheep:sheep deer:deer "
     "potato:potatoes tomato:tomatoes").split())
-DOUBLING = set("bat beg chat chop clap dig drag drop drum dip fan flip get grab hit hop hug hum jog jump-up knit knot mop "
+DOUBLING = set("bat strut beg chat chop clap dig drag drop drum dip fan flip get grab hit hop hug hum jog jump-up knit knot mop "
                "nap nod pat pet plan plop put rub run rip shop sip sit skip slam slip snap spin spot stir stop swim tap "
                "tip trap trim trip tug wag win wrap zip cut let set".split())
 AN_BUT_CONSONANT = ("hour", "honest", "heir")
@@ -105,8 +105,29 @@ def capitalize(text):
     return re.sub(r'^("?)([a-z])', lambda m: m.group(1) + m.group(2).upper(), text)
 
 
+LONG = {"'m": " am", "'ve": " have", "'re": " are", "'s": " is", "'ll": " will", "'d": " would"}
+
+
+def unfold(text):
+    """Writes out a contraction where English does not contract, and takes back words that alternatives doubled.
+
+    A contraction cannot end a clause ("here it's"), and "I've" stands for having done, not for having a thing.
+    """
+    text = re.sub(r"\b(I|you|we|they|[Ii]t|[Tt]hat|[Tt]here|[Hh]ere|[Ww]hat|[Hh]e|[Ss]he|[Yy]ou|[Ww]e|[Tt]hey)('m|'ve|'re|'s|'ll|'d)"
+                  r"(?=[,.?!;\"]|$| (?:and|but|or|in front|for me)\b)", lambda m: m.group(1) + LONG[m.group(2)], text)
+    text = re.sub(r"\b(I|[Yy]ou|[Ww]e|[Tt]hey)'ve(?= (?:to|a|an|the|no|nothing|something|it|my|your|our|one|two|only|just|enough|so)\b)",
+                  r"\1 have", text)
+    text = re.sub(r"\b(close to|next to|by|near to)(?=[.,!?;\"])", lambda m: {"close to": "near"}.get(m.group(1), m.group(1)), text)
+    text = re.sub(r"\b(very|really|so|quite|little|just)( (?:very|really|so|little|just))+\b", r"\1", text)
+    text = re.sub(r"\b([Aa])ll (?:right away|straight away|immediately|that very moment|suddenly|in one moment)\b", r"\1ll at once", text)
+    text = re.sub(r"\b([Aa])s (?:so|very|really) (?=\w)", r"\1s ", text)
+    text = text.replace("can I thanks", "can I thank you")
+    return re.sub(r"\b(?:very|really|so|quite) as\b", "as", text)
+
+
 def sentences(text):
     """A capital after each full stop and opening quote, and where a template asks for one by ^."""
+    text = unfold(text)
     text = re.sub(r'([.!?] +|[.]" +|\n)("?[a-z])', lambda m: m.group(1) + m.group(2).upper(), text)
     text = re.sub(r'((?:^|[\s])")([a-z])', lambda m: m.group(1) + m.group(2).upper(), text)
     text = re.sub(r"\^(\"?[a-z])", lambda m: m.group(1).upper(), text).replace("^", "")

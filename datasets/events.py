@@ -9,9 +9,14 @@ from events_feelings import FEELINGS
 from events_things import THINGS_HAPPEN
 from events_doing import DOING
 from events_others import OTHERS
+from events_third import THIRD
+from rules import add_tellings
+from tellings_more import MORE_COMMON, MORE_FEELINGS, MORE_THINGS
+from tellings_plots import MORE_PLOTS
 
-TABLES = (COMMON, THINGS_HAPPEN, FEELINGS, DOING, OTHERS, DETAILS)
+TABLES = (COMMON, THINGS_HAPPEN, FEELINGS, DOING, OTHERS, THIRD, DETAILS)
 EVENTS = {kind: rule for table in TABLES for kind, rule in table.items()}
+EVENTS = add_tellings(EVENTS, MORE_COMMON, MORE_THINGS, MORE_FEELINGS, MORE_PLOTS)
 
 
 def main(argv=None):

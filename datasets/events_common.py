@@ -48,7 +48,7 @@ own | has who what | +loves who what
   {who} never went anywhere without {what.his}.
   ?!what.plural:{who} had just got {what.a} for {who.his} birthday. It was the [best|nicest|finest] [gift|present] ever.
 go | | +at who where
-  <one_day>, {who} [went|<ran>|{who.walked}] {where.to}[|?what:with {what.his}].
+  <one_day>, {who} [went|<ran>|{who.walked}] {where.to}[|?what: with {what.his}].
   <one_day>, {who} [went|set out|set off] {where.to}. {where.see}
   the sun [was up|was shining|peeped out|shone] and {who} [went|<ran>] {where.to}[| to {d.fun}].
   ?w.wind:the wind was [blowing|strong|playful] that {w.time} when {who} went {where.to}. {where.see}
@@ -90,9 +90,9 @@ tell_trouble | |
   {who} [pointed|sniffed] and told {whom.o} [the whole story|everything|all about it].
   with a [small|shaky|quiet] voice, {who} [told|explained] what had happened.
 ask_help | |
-  {who} went to {whom.o}. "[Please help me|Can you help me|Will you help me|I need your help]," {who.he} [said|begged|asked].
+  {who} went to {whom.o}. "[Please help me,|Can you help me?|Will you help me?|I need your help,]" {who.he} [said|begged].
   {who} [<ran>|hurried|went] to find {whom.o} and asked for help.
-  "{whom.call}, [please help me|can you help me|I need help]," [said|called|begged] {who.N}.
+  there was only one who could help. {who} [<ran>|hurried] to {whom.o} and [told|explained] what had happened.
 offer_help | |
   {whom} [nodded|smiled]. "[Do not worry|Do not cry|Cheer up|Never fear], {who.call}. [I will help you|We will do it together|
       Two are better than one|We can do this|Let me help]."
@@ -113,7 +113,7 @@ happy | | +feels who happy
   {who} was <happy>. <heart_jumps>.
   {who} felt <happy>[| again| and light as a feather| and danced around].
   <heart_jumps>, and {who} [sang|hummed|whistled] all the way home.
-  how <happy> {who} was.
+  how [happy|glad] {who} was.
 sad | | +feels who sad
   {who} was <sad>. <tears>.
   {who} felt <very> <sad>, and <tears>.
@@ -121,8 +121,8 @@ sad | | +feels who sad
   <tears>. "[This is the worst day|What now|What shall I do|This is not fair]," {who} <said_sad>.
   {who} sat down [on the ground|on a stone|in a corner] and felt <sad>.
 eat_both | |
-  {both} shared {d.snack} and talked about [it|the day|everything].
-  [after that|in the evening|later], they ate {d.snack} <together>, and [it tasted wonderful|it was delicious|every bite was good|
+  {both} shared {any.snack} and talked about [it|the day|everything].
+  [after that|in the evening|later], they ate {any.dish} <together>, and [it tasted wonderful|it was delicious|every bite was good|
       not a crumb was left].
 home | | +home who
   in the evening, {who} [went|{who.walked}] home, <tired> but <happy>.

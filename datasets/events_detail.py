@@ -14,7 +14,7 @@ look | |
   ?who.child:in {who.his} pocket, {who} always carried {any.find} and {any.find}.
   ?who.child:one day {who} wanted to be a {any.job}, and the next day a {any.job}.
   ?who.child:{who} could sing a song {any.song} and knew a story {any.story}.
-  ?who.child:{who} was {any.number} years old and [very |quite |]{any.virtue}[| for {who.his} age]. {who.he} was good at {any.game}.
+  ?who.child:{who} was {any.age} years old and [very |quite |]{any.virtue}[| for {who.his} age]. {who.he} was good at {any.game}.
   ?who.child:{who} was born in {any.month}, and {who.his} favorite food was {any.dish}.
   ?who.child:{who} was [known|liked] for being {any.virtue} and {any.virtue}.
   ?!who.child:{who} was [known|liked] everywhere for being {any.virtue} and {any.virtue}.
@@ -55,13 +55,13 @@ ambient_in | |
   through the window, one could see a cloud like {any.cloud}.
   [outside|on the roof], a {any.beast} {any.doing}.
 feast | |
-  [that evening|later|in the end], there were {any.dish}, {any.dish} and {any.drink} for [all|everyone].
-  they [celebrated|ate together] with {any.dish} and {any.drink}, and somebody sang a song {any.song}.
+  [that evening|later], [they all|everyone] had {any.dish}, {any.dish} and {any.drink}.
+  they [celebrated|made a feast] with {any.dish} and {any.drink}, and somebody sang a song {any.song}.
   to celebrate, they had {any.dish} and {any.dish}, and for each one {any.sweet}.
   afterward, there was {any.sweet} for {who.N} and {any.sweet} for everyone else.
   [later|afterward], they played {any.game} and {any.game} until it was time for {any.dish}.
   when they got hungry, they shared {any.snack} and {any.snack}.
-  that night, there was {any.dish} for dinner, and afterward a story {any.story}.
+  that night, {who} had {any.dish} for dinner and heard a story {any.story}.
   before bed, {who} heard a story {any.story} and drank {any.drink}.
   they sat under the {any.tree}, ate {any.dish}, and drank {any.drink}.
 """)

@@ -31,7 +31,7 @@ master | practiced who | -wants who skill; +can who skill; +feels who proud
   and <finally>, {t.good}. {who} could {t.name}.
   {who} thought of the words, "{t.tip}." And this time, {t.good}.
 show_skill | can who skill |
-  "[Look at me|Look, look|Did you see that]," {who} <said_happy>. {whom} [clapped|cheered] and was <proud>.
+  "[Look at me|Look, look|Now I can do it]," {who} <said_happy>. {whom} [clapped|cheered] and was <proud>.
   {who} was <proud>. Now {who.he} could {t.name}, and {who.he} did it [all evening|again and again|until dinner].
   "I knew it, {who.call}," said {whom.N}. {who} [beamed|glowed], for now {who.he} could {t.name}.
 hear_noise | | +heard who
@@ -85,7 +85,7 @@ dream_journey | | +wants who journey
 set_out | wants who journey | +away who; +away whom
   <one_day>, {who} and {whom} set out. They took along {t.pack}.
   <one_day>, {who} packed {t.pack} and [knocked at the door of|called for] {whom.o}. "[Will you come along|Do you want to come with me]?" {who.he} asked. "[Always|With you, I will|Of course]," said {whom.N}.
-  "I will come with you," said {whom}. They packed {t.pack}, and off they went.
+  "I will come with you," {whom} said. They packed {t.pack}, and off they went.
 walk_on | away who |
   they [walked|went on] [all morning|mile after mile|for a long time], [over hills and through valleys|past sleepy farms|through fog and sunshine|under a wide sky], and [sang|told stories|counted the crows|rested twice].
   on the way, they [met a tortoise who wished them luck|shared their food|saw a hundred new things|learned the names of the clouds], and [nobody was tired|the time went by fast|it never got boring].
@@ -115,7 +115,7 @@ water_seed | planted what | +watered what
   every [morning|evening|day], {who} [watered the spot|brought water in a can|gave it a drink] and [sang a song|pulled out the weeds|waited].
   {who} gave it water [from the stream|from the can|drop by drop], and the sun did the rest.
 wait_seed | planted what | +waited who
-  but nothing happened. One day, two days, a week. "[Why does it take so long|It must be asleep|Will it ever grow]?" {who} [asked|<said_sad>].
+  but nothing happened. One day, two days, a week. "[Why does it take so long|Is it still asleep|Will it ever grow]?" {who} [asked|<said_sad>].
   [a week went by|days went by], and there was only brown earth. {who} [wanted to dig it up again|pulled a long face|had nearly lost hope].
 hurry_seed | waited who | +hurried who
   {who} [shouted at the earth|wanted to pull it out to look|poured three whole buckets on it|sat up at night with a lamp], but that [did not help|was no use].
@@ -126,8 +126,10 @@ sprout | planted what; patient who | +grown what; +feels who happy
   and [one morning|after the rain|on the tenth day], there was a [tiny|little] green tip. {who} [lay down in the grass to look at it|shouted for joy|danced around it].
   and then, [overnight|one morning], a green [point|leaf] had pushed up through the earth. "[It is alive|It grew|Good morning, little one]," {who} <said_happy>.
 bloom | grown what |
-  the little plant grew [and grew|up to {who.p} knees|taller than {who.o}]. In the [summer|fall], it was full of {d.fruit}, and {who} [gave some to|shared with] {whom.o} and [everyone|all the neighbors].
-  [week after week|day by day], it grew, until it carried {d.fruit}. {who} and {whom} [sat in its shade|picked them together|had a feast].
+  the little plant grew [and grew|up to {who.p} knees|taller than {who.o}]. In the [summer|fall], it was full of {d.fruit}, and {who} [gave some to|shared them with] {whom.o} and [everyone|all the neighbors]. And
+      it had all begun with one {what.noun}.
+  [week after week|day by day], it grew, until it carried {d.fruit}. {who} and {whom} [looked at it with pride|counted them together|had a feast]. "[All this was in|It all came out
+      of|And it began with] one {what.noun}," said {who.N}.
 get_seed | has who what |
   one day, {whom} gave {who.o} {what.a}. "[Plant it|Put it in the earth|Take good care of it], and you will see [something wonderful|a small wonder]," {whom.he} said.
   {who} found {what.a} [in an old box|in {who.his} pocket|under a dry leaf]. "[What is it|What can I do with it]?" {who.he} asked {whom.o}. "[Plant it|Put it in the ground], and you will see," {whom.he} said.

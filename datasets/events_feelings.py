@@ -46,7 +46,7 @@ confess | guilty who | -guilty who; +told_truth who
   {who} <brave_breath>. "It was me, {whom.call}. I broke your {what.nn}, [and I am sorry|and then I was afraid to tell you|and I did not tell the truth]," {who.he} <said_sad>.
 forgive | told_truth who | +forgave whom who; +feels who happy
   {whom} was [quiet|silent] for a moment. Then {whom.he} hugged {who.o}. "[Thank you for telling me|That was brave|I am glad you told me the truth]. A {what.noun} can be [fixed|mended], {who.call}."
-  "I am [sad|sorry] about the {what.noun}," said {whom.N}, "But I am [glad|proud] that you told me the truth, {who.call}."
+  "I am sorry about the {what.noun}," said {whom.N}. "But I am [glad|proud] that you told me the truth, {who.call}."
   {whom} [smiled a little|took {who.p} {who.hand}]. "[It takes courage to tell the truth|Everyone makes mistakes|I forgive you], {who.call}."
 fear_start | |
   there was [just |only |]one thing that {who} was afraid of, and that was {t.what}. {t.why}.

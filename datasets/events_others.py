@@ -11,13 +11,13 @@ find_weak | | +needs_help weak
 see_need | needs_help weak | +knows who
   {who} [bent down|came closer]. {t.need}, {who.he} could see that.
   it was plain to see. {t.need}.
-  "[Poor little one|Do not be afraid|What is it]?" {who} <said_kind>. Then {who.he} understood. {t.need}.
+  "[Poor little one,|Do not be afraid,|What is it?]" {who} <said_kind>. Then {who.he} understood. {t.need}.
 pass_by | needs_help weak |
   {whom} [came along|walked by] and [shrugged|looked away]. "[It is too small to matter|We will be late|Somebody else will do it|Come and play]," {whom.he} said.
   {whom} [was in a hurry|did not want to stop]. "[Leave it|What can we do|Let us go on]," {whom.he} said.
 stand_firm | needs_help weak |
   but {who} shook {who.his} head. "[I cannot leave it here|It needs us|Nobody is too small for help]," {who.he} said.
-  "[Not now|You go on, I will stay|How would you feel]?" asked {who.N}. {whom} [turned red|was quiet|came back].
+  "[Not now,|You go on, I will stay,|How would you feel all alone?]" said {who.N}. {whom} [turned red|was quiet|came back].
 help_weak | needs_help weak; knows who | -needs_help weak; +helped who
   {who} {t.give}.
   [slowly and carefully|without waiting|very gently], {who} {t.give}.
@@ -25,7 +25,7 @@ help_weak | needs_help weak; knows who | -needs_help weak; +helped who
 weak_safe | helped who | +feels who happy
   "[There you are|Now all is well|Good luck]," said {who.N}, and {who.his} heart was [light|warm].
   it [took a while|was slow work], but it worked. {both} [looked at each other and smiled|were <happy>].
-  [it looked back once|it was safe], and {who} felt [warm inside|taller than before].
+  [it was safe now|nothing hurt any more], and {who} felt [warm inside|taller than before].
 weak_thanks | helped who |
   they never [forgot|were sorry for] that day, for {t.back}.
   and what do you think happened? [Not long after|Some time later], {t.back}.
@@ -93,7 +93,7 @@ miss_friend | ill whom |
   {who} [waited|looked for {whom.o}] [at the gate|under the tree|on the steps] [all morning|in vain]. Playing alone was [no fun|dull].
   without {whom.N}, the day was [long|empty|only half as bright]. {who} [asked where {whom.he} was|went to look].
 visit_ill | ill whom | +with who whom
-  {who} [knocked softly|tiptoed in] and [sat down by the bed|looked in]. "[How are you|Poor you|I came as fast as I could], {whom.call}?" {who.he} asked.
+  {who} [knocked softly|tiptoed in] and [sat down by the bed|looked in]. "[How are you, {whom.call}?|Poor you, {whom.call},|I came as fast as I could, {whom.call},]" {who.he} said.
   "I will stay with you, {whom.call}," said {who.N}, and [pulled up a chair|sat down by the bed].
 care_ill | ill whom; with who whom | +cared who
   {who} {t.care}. Then {who.he} brought {t.food}.
@@ -116,12 +116,12 @@ new_one | | +lonely whom
   a new family had moved [in next door|to the place]. Their child was {whom}, who [stood|sat] {d.spot} and [looked at {whom.his} feet|said nothing].
 want_meet | lonely whom |
   {who} [wanted to|wished to] say hello, but {who.he} [was shy|did not know what to say|was afraid to be laughed at].
-  {who} looked over [once, twice, three times|again and again]. "[What if {whom.he} does not like me|What should I say]?" {who.he} thought.
+  {who} looked that way [once, twice, three times|again and again]. "[What if {whom.he} does not like me|What should I say]?" {who.he} thought.
 shy_try | lonely whom | +tried who
   {who} waved, but {whom.N} [looked away|did not see it|only turned red].
   {who} [called hello|made a funny face|hummed a tune], but {whom.N} [only shrugged|hid behind a bush|took a step back].
 offer_thing | lonely whom; has who what | +offered who
-  then {who} had an idea. {who.he} [held out|brought] {what.his}. "[Do you want to play with {what.it}|Would you like to hold {what.it}|Look what I have], {whom.call}?" {who.he} asked.
+  then {who} had an idea. {who.he} [held out|brought] {what.his}. "[Do you want to play with {what.it}|Would you like to hold {what.it}|Do you like {what.it}], {whom.call}?" {who.he} asked.
   {who} put {what.his} down between them and [waited|took one step back]. {whom} [came closer|looked at {what.it} for a long time|reached out].
 first_words | offered who | -lonely whom; +friends who whom; +feels whom happy
   "[I have never seen such a {what.noun}|That is a nice {what.noun}|I like {what.this}]," [whispered|said] {whom.N}. And [suddenly|all at once], they both talked [at the same time|and could not stop].
@@ -158,7 +158,7 @@ hurt_leave | hurt whom |
   {whom} [swallowed|blinked] and [said nothing|went away]. [The day seemed darker|Even the birds were quiet].
 self_hurt | hurt whom | +knows who
   [later|a little after that], {d.same}. [Somebody giggled|One of the others laughed], and {who} felt [hot and small|the sting]. So that is how it feels, {who.he} thought.
-  "[Would you like to hear that|How would that sound in your ears]?" asked {helper}. {who} [looked at the ground|had no answer|bit {who.his} lip].
+  "[Would you like to hear that|How would that sound in your ears]?" {helper} asked. {who} [looked at the ground|had no answer|bit {who.his} lip].
 make_up_try | hurt whom; knows who | +tried who
   {who} [left a flower at the door|put a cookie on the step], but [that was not enough|the door stayed shut].
   {who} acted as if nothing had happened, but {whom.N} [did not look up|walked past].

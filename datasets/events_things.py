@@ -26,14 +26,15 @@ search_again | lost what; searched who | +searched_twice who
   {who} even <looked> {d.spot}, [but no luck|but it was no use|and found only {d.junk}].
   next, {who} <looked> {d.spot}. "{what.noun.capitalize}, where are you?" {who.he} [called|<said_sad>].
 search_together | lost what | +searched whom
-  "[Think back|Let us think]. Where did you have {what.it} last, {who.call}?" {whom} asked. {who} <think>.
-      "[I was playing|I stopped to rest|I sat down] {d.last}," {who.he} said.
-  {whom} said, "[We will look where you were before|Let us walk back the way you came|Four eyes see more than two]." So they went
-      back, step by step.
-  {whom} [looked high|took one side] and {who} [looked low|took the other], and they [called to each other|left nothing out].
+  "Let us think. Where did you have {what.it} last, {who.call}?" asked {whom.N}. {who} <think>. "I was playing {d.near}," {who.he} said.
+  {whom} said, "[We will look where you were before|Let us walk back the way you came|Four eyes see more than two]." So they went back,
+      step by step.
+  {whom} [looked high|took one side] and {who.N} [looked low|took the other], and they [called to each other|left nothing out].
   "[When I lose something|If something is gone], I [close my eyes and think|go back the way I came|ask myself where I was]," said {whom.N}.
-      {who} tried it. "I [sat|stopped|rested] {d.last}," {who.he} remembered.
-  {whom} asked, "What were you doing [before|when you last had {what.it}]?" {who} <think>. "I was {d.last}," {who.he} [said|remembered].
+      {who} tried it. "I [stopped|rested] {d.near}," {who.he} remembered.
+  {whom} asked, "What were you doing [before|when you last had {what.it}]?" {who} <think>. "I was {d.near}," {who.he} said.
+  "[First the corners, then the middle|We will look at everything twice|I have sharp eyes]," said {whom.N}. They [lifted every leaf|turned
+      over this and that|looked above and below].
 clue | lost what | +clue who
   <then>, {d.clue}.
   <suddenly>, {d.clue}.
@@ -128,7 +129,7 @@ mend_paper | broken what | -broken what; +feels who happy
 mended | has who what; !broken what |
   [now|<finally>] {what.the} {what.was} [whole again|as good as new|even better than before].
   [one could hardly see|you could only just see] where {what.they} had been broken, and {who} [liked {what.it} even more|was <happy>].
-  {who} [turned {what.it} around|looked at {what.it} from all sides]. "{what.they} {what.look} [like new|wonderful|better than before]," {who.he} <said_happy>.
+  {who} [turned {what.the} around|looked at {what.the} from all sides]. "{what.they} {what.look} [like new|wonderful|better than before]," {who.he} <said_happy>.
 have_food | has who what | +loves who what
   {who} had {what.a} in {who.his} [bag|basket|box], and {what.they} smelled wonderful.
   {who} took out {what.his}. {what.they} looked [very good|delicious|so tasty].

@@ -12,7 +12,9 @@ TAGS = {"sunny": ("dry", "fine"), "warm": ("dry", "fine"), "bright": ("dry", "fi
         "cloudy": ("dry",), "foggy": ("dry",), "rainy": ("wet",), "cold": ("dry", "chilly"), "snowy": ("chilly",),
         "hot": ("dry", "fine"), "breezy": ("dry", "wind", "fine"), "gray": ("dry",)}
 TRAITS = ("kind curious brave clever cheerful gentle shy quiet playful patient careful lively friendly thoughtful polite "
-          "funny busy dreamy bold merry").split()
+          "funny busy dreamy bold merry honest loyal helpful generous smart eager calm sweet jolly wise quick modest "
+          "stubborn sleepy daring silly tidy messy proud joyful graceful trusting hopeful good-natured lucky nimble forgetful "
+          "chatty fearless sensible sunny spirited adventurous").split()
 
 # Whose places are whose: group or kind -> tags of the places it is at home in.
 HABITAT = {"child": ("kid",), "pet": ("home",), "farm": ("farm",), "forest": ("wood",), "bird": ("wood",),

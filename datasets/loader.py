@@ -179,7 +179,8 @@ def digest(batches):
 
 
 def show_layouts(shards, T, B, seed):
-    print(f"rows of {T:<6} number   empty   cut off   begin inside a story   read, million tokens/s")
+    speeds = []
+    print(f"rows of {T:<6} number   empty   cut off   begin inside a story")
     for layout in LAYOUTS:
         loader = Loader(shards, B, T, layout, seed)
         waste = loader.waste()
@@ -187,11 +188,12 @@ def show_layouts(shards, T, B, seed):
         predicted = sum(int((targets != IGNORE).sum()) for _, targets in loader)
         seconds = time.perf_counter() - start
         print(f"{layout:<12} {waste['rows']:8,} {waste['empty']:7.1%} {waste['cut']:9.1%} "
-              f"{waste['inside']:22.1%} {predicted / seconds / 1e6:24.1f}")
+              f"{waste['inside']:22.1%}")
+        speeds.append(f"{layout} {predicted / seconds / 1e6:.1f}")
         everything = int(shards.length.sum())
         assert predicted == everything - round(waste["cut"] * everything), "the waste is not what it says"
         assert (layout == "packed") == (waste["inside"] > 0)
-    print()
+    print(f"read, in million tokens/s: {', '.join(speeds)}\n")
 
 
 def show_resume(shards, T, B, seed):

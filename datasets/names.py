@@ -1,7 +1,7 @@
 """Names of Storyland: of girls, boys, animals, made creatures, and grown-ups. Run it to see how many there are."""
 
 GIRLS = ("Lily Mia Sara Lucy Anna Amy Sue Sally Jane Daisy Molly Emma Bella Ella Luna Rosie Jenny Mary Ruby Zoe Chloe Nora "
-         "Ivy Hazel Clara Nina Tina Penny Polly Poppy Maya Lola Kate Annie Ellie Grace Hannah Holly Iris Jill June Kim "
+         "Ivy Hazel Clara Nina Tina Penny Polly Poppy Maya Lola Kate Annie Ellie Grace Hannah Holly Iris Jill Judy Kim "
          "Leah Lena Lisa Maria Millie Nell Olive Rita Sofia Tilly Wendy Zara Alice Ada Beth Betty Carla Dora Eva Fay "
          "Flora Greta Heidi Ines Julia Katie Laila Mabel Mina Naomi Paula Rachel Sadie Tara Una Vera Willa Yara Zuri "
          "Amina Priya Keiko Leila Marta Noor Rosa Thea Edie Esme").split()

@@ -12,7 +12,7 @@ GROUPS = {
     "kin": ("human adult hands", "hands", "walk hurry"),
     "worker": ("human adult hands", "hands", "walk hurry"),
     "pet": ("animal", "paws", "run trot pad"),
-    "farm": ("animal", "legs", "trot run walk"),
+    "farm": ("animal", "hooves", "trot run walk"),
     "forest": ("animal wild", "paws", "run scamper pad"),
     "bird": ("animal wild flies", "wings", "fly flutter"),
     "pond": ("animal wild swims", "feet", "swim paddle"),
@@ -72,11 +72,11 @@ kitten | 2 | any climbs small | fluffy,tiny,striped,white,orange | milk | mew | 
 hamster | 1 | any digs small | round,golden,sleepy | seeds | squeak | scurry run
 guinea pig | 1 | any small | round,furry,spotted | lettuce | squeak | scurry trot
 parrot | 1 | any flies bird small | green,noisy,clever | nuts | squawk | fly flutter
-pony | 5 | any strong | brown,gentle,spotted | apples | neigh | trot gallop
 farm
 cow | 6 | she strong | brown,spotted,gentle | grass | moo | walk trot
 calf | 4 | any | brown,wobbly,spotted | milk | moo | trot skip
 horse | 6 | any strong | brown,tall,gray | hay | neigh | trot gallop
+pony | 5 | any strong | brown,gentle,spotted | apples | neigh | trot gallop
 donkey | 5 | any strong | gray,stubborn,old | carrots | bray | trot walk
 mule | 5 | any strong | brown,stubborn,tired | oats | bray | trot walk
 sheep | 4 | any | woolly,white,shy | clover | baa | trot walk
@@ -180,7 +180,7 @@ unicorn | 5 | any magic wild | white,shy,shining | sweet grass | neigh | trot ga
 monster | 5 | any hands strong wild | furry,blue,shy,green | spaghetti | growl | stomp shuffle
 """
 
-HAND = {"hands": "hand", "paws": "paw", "wings": "wing", "fins": "fin", "legs": "leg", "feet": "foot"}
+HAND = {"hands": "hand", "paws": "paw", "wings": "wing", "fins": "fin", "legs": "leg", "hooves": "hoof", "sides": "side", "feet": "foot"}
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,11 @@ def read_kinds(lines):
         noun, size, tags, looks, food, sound, moves = (part.strip() for part in line.split("|"))
         shared, hands, default = GROUPS[group]
         words = {*shared.split(), *tags.split(), group, noun.replace(" ", "_")}
-        if words & {"hands"} and group not in ("jungle",):
+        if words & {"vehicle", "sky"}:
+            hands = "sides"
+        elif noun in ("hen", "rooster", "chick", "goose", "turkey"):
+            hands = "wings"
+        elif words & {"hands"} and group not in ("jungle",):
             hands = "hands"
         elif "paws" in words:
             hands = "paws"

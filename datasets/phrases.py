@@ -2,9 +2,8 @@
 
 FRAGMENTS = {
     "once": "once upon a time|once upon a time|long ago|once|one day long ago",
-    "one_day": "one day|one {w.weather} {w.time}|one {w.time}|on a {w.weather} {w.time}|it was a {w.weather} {w.time}, and"
-               "|early one {w.time}|one {w.weather} day|that {w.time}|the next {w.time}",
-    "happy": "happy|glad|cheerful|delighted|full of joy|pleased|overjoyed|so happy",
+    "one_day": "one day|one {w.weather} {w.time}|one {w.time}|on a {w.weather} {w.time}|early one {w.time}|one {w.weather} day|that {w.time}|the next {w.time}",
+    "happy": "happy|glad|cheerful|delighted|full of joy|pleased|overjoyed|very happy",
     "sad": "sad|unhappy|miserable|gloomy|heavy-hearted|close to tears|full of sorrow",
     "angry": "angry|cross|mad|furious|annoyed|upset",
     "scared": "scared|afraid|frightened|worried|nervous|full of fear",

@@ -4,6 +4,8 @@ A plot chooses who and what, and then which attempts the world allows: a ladder 
 branch needs wings or height. The trouble that begins a story is the trouble that its end resolves.
 """
 
+import re
+
 from lexicon import PLACES
 
 LESSONS = {
@@ -32,6 +34,16 @@ LESSONS = {
               "|a stranger can become a friend|somebody has to say the first word",
     "lost": "it is best to stay in one place when one is lost|one should stay close to one's family|it is wise to ask for help"
             "|a clear head finds the way home",
+    "promise": "a promise is a promise|one should keep one's word|a kept promise makes one proud|trust is easy to lose and hard to win",
+    "food": "one should taste before one judges|new things can be delicious|it is good to try something new|a small bite can change one's mind",
+    "rule": "rules are there to keep us safe|it is wise to listen|who does not listen must feel|a warning is a kind of love",
+    "enough": "enough is as good as a feast|whoever wants it all may lose it all|greed leaves one with empty hands|too much is never enough",
+    "idea": "a good idea is better than brute force|one should think before one pulls|clever heads find a way|there is always another way",
+    "gift": "everybody is good at something|mistakes show us the way|one must find one's own gift|nobody is good at everything",
+    "small": "even the smallest can do great things|strength comes from the heart|step by step one gets everywhere|never say that somebody is too small",
+    "true": "good friends never forget each other|waiting makes joy bigger|things are not always what they seem|the best surprises need time",
+    "honest": "honesty is worth more than gold|it feels good to do what is right|what belongs to others should be given back|an honest heart sleeps well",
+    "room": "there is always room for a friend|a small house can have a big heart|it is warmer together|where there is love, there is room",
     "words": "words can hurt like stones|a kind word costs nothing|one should think before one speaks|it is good to say sorry"
              "|a word cannot be caught once it has flown",
 }
@@ -127,7 +139,8 @@ def lost_thing(w):
         w.do("notice", whom="helper")
         w.do("tell_trouble", whom="helper")
         w.maybe(60, "offer_help", whom="helper")
-        w.do("search_together", whom="helper", what="thing", last=hidden)
+        w.do("search_together", whom="helper", what="thing",
+             near=re.sub("^(under|behind|in|inside|beside|between|among|at|on) ", "near ", hidden))
         w.beat("turn")
         if w.chance(60):
             w.do("find", what="thing", spot=hidden)
@@ -231,7 +244,7 @@ def sharing(w):
     w.do("alone", whom="friend", what="thing")
     w.beat("turn")
     w.do("share_food" if food else "share_toy", whom="friend", what="thing")
-    w.do("taste_together" if food else "fun_together")
+    w.do("taste_together" if food else "fun_together", whom="friend", what="thing")
     w.beat("ending")
     w.maybe(60, "friends", whom="friend")
     lesson(w, "share")

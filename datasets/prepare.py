@@ -40,6 +40,7 @@ from workers import chunks, in_order
 
 VALID_SHARE = 0.05
 SPLITS = ("train", "valid")
+DROPPED = ("empty", "too short", "too long", "not text", "holds an end mark", "exact duplicate")
 
 
 def is_valid(story, seed=0, share=VALID_SHARE):
@@ -141,20 +142,17 @@ def write_splits(out, spool, splits, original):
                 (train if split == "train" else valid).write(story + f"\n{END}\n".encode())
                 written[split][0] += 1
                 written[split][1] += len(story)
-        for split, (stories, _) in written.items():
-            if not stories:  # raised in here, so that the files of an earlier run stay as they are
-                raise UserError(f"no story is left for {split}.txt: {len(spool):,} are too few "
-                                "for this --valid-share, or the limits drop too many")
     return written
 
 
 def print_counts(counts, splits, original, threshold):
-    """Prints what became of the texts."""
+    """Prints what became of the texts: each is in one line of the dropped, or written."""
     read, repeated = counts["read"], np.flatnonzero(original >= 0)
+    assert len(splits) + sum(counts[why] for why in DROPPED) == read, "a text was lost without a reason"
     print(f"read       {read:>9,} texts, {counts['bytes']:,} bytes")
     mended = counts["mended"] + counts["mojibake"]
     print(f"mended     {mended:>9,}, {counts['mojibake']:,} of them with mojibake")
-    for why in ("empty", "too short", "too long", "not text", "holds an end mark", "exact duplicate"):
+    for why in DROPPED:
         if counts[why]:
             print(f"dropped    {counts[why]:>9,} {why}")
     if len(repeated):
@@ -221,6 +219,10 @@ def main(argv=None):
         splits, keys, counts = read_and_clean(records, spool, args, size)
         original = find_duplicates(keys, spool.__getitem__, args.threshold)
         print_counts(counts, splits, original, args.threshold)
+        for split in SPLITS:
+            if not any(side == split and copy_of < 0 for side, copy_of in zip(splits, original)):
+                raise UserError(f"no story is left for {split}.txt: {len(splits):,} are too few "
+                                "for this --valid-share, or the limits drop too many")
         for split in SPLITS:
             remove_shards(args.out, split)  # of an earlier run: they would be of other stories
         written = write_splits(args.out, spool, splits, original)

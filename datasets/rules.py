@@ -45,3 +45,14 @@ def read_rules(text):
             tellings.append(line.strip())
     close()
     return rules
+
+
+def add_tellings(rules, *texts):
+    """The rules with more tellings; the texts have the form of the tables, with heads of one word."""
+    rules = dict(rules)
+    for text in texts:
+        for kind, more in read_rules("\n".join(line + ("" if line[:1] == " " or not line else " | |")
+                                                for line in text.splitlines())).items():
+            old = rules[kind]
+            rules[kind] = Rule(kind, old.needs, old.effects, old.tellings + "|" + more.tellings)
+    return rules

@@ -102,7 +102,7 @@ def read_files(files, field="text"):
 
 
 def check_network(endpoint, seconds=5):
-    """Raises UserError where the server does not answer in time: the library itself would try for minutes."""
+    """Raises UserError where the server does not answer soon; the library itself would try for minutes."""
     answer = ["no answer in time"]
 
     def ask():
@@ -123,6 +123,8 @@ def check_network(endpoint, seconds=5):
 
 def open_stream(source, split):
     """The stream of one split of TinyStories; `source` is a local copy of the repository, None is the hub."""
+    if source is not None and not Path(source).is_dir():
+        raise UserError(f"--source {source}: there is no such folder")
     import datasets  # here, so that one's own files need neither the library nor its half second
 
     datasets.disable_progress_bars()
@@ -132,8 +134,6 @@ def open_stream(source, split):
         if hub.HF_HUB_OFFLINE:
             raise UserError(OFFLINE.format("HF_HUB_OFFLINE is set"))
         check_network(hub.ENDPOINT)
-    elif not Path(source).is_dir():
-        raise UserError(f"--source {source}: there is no such folder")
     try:
         return datasets.load_dataset(str(source or TINYSTORIES), split=split, streaming=True)
     except Exception as error:  # the library, its file systems and its parsers raise what they like
@@ -184,9 +184,10 @@ def download(split, folder, source=None, limit=None):
                 file.write("".join(lines).encode())
                 file.flush()
                 os.fsync(file.fileno())  # first the lines, then the state that counts on them
-                state.update(stories=state["stories"] + len(lines), bytes=file.tell(),
-                             stream=stream.state_dict(), done=len(lines) < wanted)
-                write_atomic(state_path, json.dumps(state))
+                after = {**state, "stories": state["stories"] + len(lines), "bytes": file.tell(),
+                         "stream": stream.state_dict(), "done": len(lines) < wanted}
+                write_atomic(state_path, json.dumps(after))
+                state = after
                 bar.update(len(lines))
         except BaseException as error:  # of the library, its file systems and its parsers; and Ctrl-C
             print(f"{split}: {state['stories']:,} stories are saved; the same command goes on from there")

@@ -22,10 +22,15 @@ from words import WORDS
 PRONOUNS = {"he": ("he", "him", "his", "himself"), "she": ("she", "her", "her", "herself"),
             "it": ("it", "it", "its", "itself"), "they": ("they", "them", "their", "themselves")}
 TOKEN = re.compile(r"[\[\]|]|\{[^{}]*\}|<[a-z_]+>|[^\[\]|{}<>]+")
+FILLED = re.compile(r'"(oh|well), ([A-Z](?=[a-z])|A(?= ))')
 LEADS = "then |so |now |next, |and then |after that, |a little later, |after a while, |in the end, |at that, |with that, "
 MERGE = re.compile(r"(?<![^.] )([A-Z][^\".!?,]{14,70})\. (He|She|They) ([a-z][^\".!?]{8,60})\.")
-SPEECH = re.compile(r'"([^"]+?)([,?])" (?:([hs]he|they|the [a-z ]+?|[A-Z][\w.]*(?: [A-Z][a-z]+)?(?:\'s [a-z]+)?) ([a-z]+(?: [a-z]+){0,4}?)'
-                    r'|(said|asked|whispered|cried|laughed) ([A-Z][\w.]*(?: [A-Z][a-z]+)?(?:\'s [a-z]+)?)((?: [a-z]+){0,4}))\.(?! ")')
+VERBS = ("said|asked|whispered|cried|laughed|called|answered|replied|added|wondered|sighed|sobbed|mumbled|murmured|shouted|exclaimed|"
+         "sang|beamed|cheered|snapped|grumbled|growled|huffed|begged|gasped|breathed|yelled")
+NAMED = r"(?:[A-Z][\w.]*(?: [A-Z][a-z]+)?(?:'s [a-z]+)?|the [a-z ]+?)"
+TAIL = r"((?: (?:softly|quietly|slowly|sadly|kindly|gently|crossly|happily|joyfully|merrily|at once|at last|after a moment|in a low voice)"
+TAIL += r"|(?: (?:with|in) a [a-z ]+))?)"
+SPEECH = re.compile(rf'"([^"]+?)([,?])" (?:([hs]he|they|{NAMED}) ({VERBS}){TAIL}|({VERBS}) ({NAMED}){TAIL})\.(?! ")')
 _parsed = {}
 
 
@@ -147,6 +152,7 @@ class Teller:
         if lead and self.event.beat in ("attempt", "help", "turn") and self.rng.below(100) < 25:
             nodes = [("alt", parse(LEADS)), *nodes]
         text = self.expand(nodes)
+        text = FILLED.sub(lambda m: f'"{m.group(1)}, {m.group(2).lower()}', text) if '"' in text else text
         return english.sentences(english.fix_articles(re.sub(r" +([.,!?])", r"\1", re.sub(r"\s+", " ", text)).strip()))
 
     def merged(self, match):
@@ -158,10 +164,10 @@ class Teller:
 
     def turned(self, match):
         """Speech with who says it in front: '"Come," he said.' becomes 'He said, "Come."' now and then."""
-        words, mark, who, verb, verb2, who2, tail = match.groups()
+        words, mark, who, verb, tail, verb2, who2, tail2 = match.groups()
         if self.rng.below(100) < 55:
             return match.group()
-        tag = english.capitalize(f"{who or who2} {verb or verb2 + tail}")
+        tag = english.capitalize(f"{who} {verb}{tail}" if who else f"{who2} {verb2}{tail2}")
         return f'{tag}, "{words}{"." if mark == "," else mark}"'
 
     # -- filling -------------------------------------------------------------------------------------------
@@ -184,7 +190,7 @@ class Teller:
             text = self.expand(self.draw(parse(source, plain=name == "d"), (name, forms[0], source)))
             return self.filtered(text, forms[1:])
         if name == "any":
-            return self.expand(self.draw(parse(WORDS[forms[0]]), ("any", forms[0])))
+            return self.filtered(self.expand(self.draw(parse(WORDS[forms[0]], plain=True), ("any", forms[0]))), forms[1:])
         found = self.resolve(name)
         if found is None:
             raise KeyError(f"no {name} in {self.story.plot}: {self.event.kind}")
@@ -222,6 +228,9 @@ class Teller:
                  "food": kind.food, "call": c.call, "name": c.name, "likes": c.likes, "look": c.look,
                  "walk": kind.walk, "walked": kind.walked}.get(form)
         if plain is not None:
+            if form == "name" and not self.quoted:
+                self.introduced.add(c.id)
+                self.mention(c.id, full=True)
             return self.expand(self.draw(parse(plain)))
         subject, object_, possessive, reflexive = PRONOUNS[c.pronoun]
         if form in ("he", "him", "his", "self"):
@@ -230,14 +239,14 @@ class Teller:
         if self.quoted:
             return english.possessive(c.call) if form in ("p", "Np") else c.call
         if c.id not in self.introduced and c.id != "hero" or form == "a":
-            return self.introduce(c)
+            return self.introduce(c, form)
         if not form.startswith("N") and self.clear(c.id, c.pronoun, self.story.characters.values()):
             same = self.sentence - self.seen[c.id] < 1
-            if same or self.rng.below(10) < 7:
+            if same or self.rng.below(10) < 6:
                 self.mention(c.id)
                 return {"": subject, "o": object_, "p": possessive}[form]
         name = c.name if c.ref == "name" else self.kin(c) if c.ref == "kin" else "the " + c.kind
-        if c.ref == "name" and not self.rng.below(9) and not c.name.startswith(("Mr", "Mrs")) and form in ("", "o"):
+        if c.ref == "name" and not self.rng.below(14) and not c.name.startswith(("Mr", "Mrs")) and form in ("", "o"):
             name = f"little {name}" if c.kind in ("girl", "boy") else f"{name} the {c.kind}"
         self.introduced.add(c.id)
         self.mention(c.id, full=True)
@@ -247,7 +256,7 @@ class Teller:
         """'his mom' or 'Tim's mom'."""
         return f"{self.character(self.story.characters[c.of], 'p')} {c.kind}"
 
-    def introduce(self, c):
+    def introduce(self, c, form=""):
         self.introduced.add(c.id)
         if c.ref == "kin":
             text = self.kin(c)
@@ -256,9 +265,9 @@ class Teller:
             named = {"name": f" [named|called] {c.name}", "kind": ""}[c.ref]
             text = self.expand(self.draw(parse(f"a {look}{c.kind}{named}")))
             if c.name.startswith(("Mr", "Mrs", "Miss", "Dr")):
-                text = self.expand(self.draw(parse(f"{c.name}, the {c.kind},|{c.name} the {c.kind}")))
+                text = self.expand(self.draw(parse(f"{c.name} the {c.kind}|a {c.kind} [named|called] {c.name}")))
         self.mention(c.id, full=True)
-        return text
+        return english.possessive(text) if form in ("p", "Np") else text
 
     def both(self, forms):
         """The hero and the friend: 'Tim and Mia', or 'they'."""

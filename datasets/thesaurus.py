@@ -8,10 +8,20 @@ Run it to see a template before and after.
 import re
 
 GROUPS = """
+sad=sad=unhappy
+happy=happy=glad
+huge=huge=enormous
+delicious=delicious=tasty
+looked around=looked around=looked all around
+softly=softly=quietly
+slowly=slowly=very slowly
+big=big=large
+was gone=was gone=had disappeared=had vanished
+no use=no use=no good
 did not=did not=didn't
 was not=was not=wasn't
 were not=were not=weren't
-could not=could not=couldn't=was not able to
+could not=could not=couldn't
 had not=had not=hadn't
 would not=would not=wouldn't
 do not=do not=don't
@@ -32,42 +42,120 @@ here is=here is=here's
 what is=what is=what's
 let us=let us=let's
 I would=I would=I'd
-very=very=so=really
+very=very=really
 small=small=little
-big=big=large=great
 began=began=started
 entire=entire=whole
-whole=whole=entire
 until=until=till
 because=because=since
 each other=each other=one another
 beside=beside=next to=by
 under=under=beneath
-above=above=high above
 near=near=close to
 saw that=saw that=noticed that=could see that
-a bit=a bit=a little
-only=only=just
-want to=want to=would like to
 come along=come along=come too
 thought and thought=thought hard
-quiet=quiet=silent=still
 hurried=hurried=rushed=ran
 jumped=jumped=leaped=hopped
 grew and grew=got bigger and bigger=grew taller and taller
 at first=at first=in the beginning=first
 in a bad mood=in a bad mood=grumpy=cross
-happy=happy=glad=cheerful
-sad=sad=unhappy=gloomy
 afraid=afraid=scared=frightened
-angry=angry=cross=mad
-sleepy=sleepy=drowsy
-glad=glad=happy=pleased
-proud=proud=so proud=very proud
-stone=stone=rock
-stones=stones=rocks
 shore=shore=bank
-sound=sound=noise
+pulled=pulled=tugged
+brought=brought=fetched
+gave=gave=handed
+heard=heard=could hear
+climbed=climbed=scrambled
+crept=crept=sneaked=tiptoed
+whispered=whispered=murmured=breathed
+shouted=shouted=called=yelled
+gasped=gasped=cried=burst out
+peeked=peeked=peered=looked
+threw=threw=tossed
+tossed=tossed=threw
+often=often=many times=again and again
+nearly=nearly=almost
+each time=each time=every time
+after that=after that=then=next=later on
+in the end=in the end=at last=finally
+wet=wet=soaked=dripping
+lonely=lonely=all alone
+noise=noise=sound=racket
+grew dark=grew dark=became dark
+on tiptoe=on tiptoe=very quietly=without a sound
+courage=courage=bravery
+joy=joy=delight=happiness
+picked up=picked up=lifted up=took up
+gathered=gathered=collected
+shivered=shivered=trembled
+trembled=trembled=shook=shivered
+trembling=trembling=shaking
+frowned=frowned=wrinkled {x}nose
+sighed=sighed=gave a sigh
+sobbed=sobbed=cried=wept
+begged=begged=pleaded
+cheered=cheered=clapped
+clapped=clapped=cheered
+giggled=giggled=laughed
+wobbled=wobbled=swayed
+swayed=swayed=rocked
+crash=crash=bang=smash
+go on=go on=keep going
+went on=went on=continued
+no one=no one=nobody
+anybody=anybody=anyone
+anyone=anyone=anybody
+at the bottom=at the bottom=down at the bottom
+at the top=at the top=right at the top
+the others=the others=all the others=the rest
+all the others=all the others=the others
+all the time=all the time=the whole time
+one after the other=one after the other=one by one
+out of sight=out of sight=gone from view
+right there=right there=exactly there
+on the other side=on the other side=on the far side=across the way
+in the way=in the way=blocking the way
+just then=just then=at that moment=right then
+had never=had never=had never before
+so much=so much=very much
+so fast=so fast=so quickly
+as fast as=as fast as=as quickly as
+as soon as=as soon as=the moment
+at home=at home=back home
+in bed=in bed=under the covers
+kitchen table=kitchen table=big kitchen table
+it took a while=it took a while=it took some time=that was slow work
+no luck=no luck=no success
+what happened=what happened=what came next
+all right=all right=okay=fine
+thank you=thank you=thanks
+many times=many times=often=a hundred times
+long ago=long ago=long, long ago=many years ago
+deep breath=deep breath=long breath
+for the first time=for the first time=for the very first time
+a piece of=a piece of=a bit of
+made of=made of=built of
+the whole way=the whole way=all the way
+all the way=all the way=the whole way
+around and around=around and around=in circles
+up and down=up and down=to and fro
+to and fro=to and fro=back and forth
+back and forth=back and forth=to and fro
+simple=simple=easy
+silly=silly=foolish=funny
+famous=famous=well known
+pleased=pleased=glad
+merry=merry=jolly=cheerful
+jolly=jolly=merry=cheerful
+cheerful=cheerful=merry
+lovely=lovely=pretty=beautiful
+it was over=it was over=it had passed
+full of=full of=filled with
+said again=said again=repeated
+tried again=tried again=tried once more
+try again=try again=try once more
+again and again=again and again=over and over=time after time
 came closer=came nearer=moved closer=stepped closer
 came by=passed by=came along
 sat down=sat
@@ -82,17 +170,12 @@ for a moment=for a second=a moment
 a long time=a long while=quite a while
 again and again=over and over=over and over again=time after time
 at once=right away=straight away=immediately=that very moment
-all at once=suddenly=in one moment
 on the way=along the way
 not far away=close by=nearby=just a few steps away
 very much=a lot=dearly=with all {x}heart
 began to=started to
 tried to=did {x}best to=tried hard to
-wanted to=wanted to=longed to=hoped to
-had to=had to=needed to
-was gone=was gone=had disappeared=had vanished
 looked at=looked at=gazed at=stared at
-looked around=looked all around=looked left and right=turned and looked
 turned around=spun around=looked back
 ran after=hurried after=dashed after=went after
 without a word=in silence=without a sound
@@ -123,36 +206,24 @@ day after day=every day
 nothing happened=there was nothing to see=not a thing happened
 new courage=fresh courage=new hope
 and laughed=and laughed=and giggled=and chuckled
-so that=so that
-big eyes=big eyes=wide eyes=round eyes
-all night=the whole night=all night long
-all day=the whole day=all day long
 strange sound=odd sound=funny noise=strange noise
 the whole story=the whole tale=the story from beginning to end
 the best day=the finest day=the happiest day
 a good day=a fine day=a happy day
 a wonderful day=a lovely day=a marvelous day
-no use=useless=hopeless
-too hard=much too hard=far too hard=too difficult
 I am sorry=I am so sorry=I am very sorry=please forgive me
 I am so sorry=I am very sorry=I feel so bad
-it was over=it had passed=it was done
 had an idea=got an idea=thought of something=had a thought
-gave up=gave up
 give up=give up=stop trying
 it worked=it worked=it went well=all went well
 get up=get up=stand up
 lay down=lay down=stretched out
-jumped up=leaped up=sprang up
-held tight=held fast
 called out=cried out=shouted
 listened=listened=listened closely=pricked up {x}ears
 nodded=nodded=nodded slowly=gave a nod
 shook {who.his} head=shook {who.his} head=said no
-at the same time=at the same moment=together
 in the world=in the whole world=on earth=in the whole wide world
 of course=of course=naturally=sure
-as high as=as high as
 closer and closer=nearer and nearer=closer still
 higher and higher=up and up=ever higher
 far away=far away=far off=a long way off
@@ -165,34 +236,21 @@ good friends=good friends=dear friends=close friends
 best friends=best friends=very best friends=closest friends
 strange=strange=odd=peculiar
 clever=clever=smart=bright
-hungry=hungry=so hungry=very hungry
-tiny=tiny=very small=teeny
-huge=huge=giant=enormous
 loud=loud=noisy
-pretty=pretty=lovely=beautiful
 beautiful=beautiful=lovely=pretty
 wonderful=wonderful=lovely=marvelous=splendid
-delicious=delicious=tasty=yummy=scrumptious
-soft=soft=gentle
 shiny=shiny=gleaming=glittering
 in the grass=in the grass=on the grass=in the green grass
 under the tree=under the tree=beneath the tree
 in the sun=in the sun=in the sunshine=in the warm sun
 in the dark=in the dark=in the darkness
 carefully=carefully=with care=gently
-slowly=slowly=very slowly=little by little
-softly=softly=quietly=in a low voice
-quickly=quickly=fast=in a hurry
 finally=finally=at last=in the end
 soon=soon=before long=in no time
 maybe=maybe=perhaps
 almost=almost=nearly
 happily=happily=joyfully=merrily
 sadly=sadly=with a sigh=unhappily
-together=together=together=side by side
-remembered=remembered=thought of
-was over=was over=had ended=came to an end
-this time=this time=this time=now
 first time=first time=very first time
 and waited=and waited=and kept still=and watched
 and sang=and sang=and hummed=and whistled
@@ -205,19 +263,15 @@ looked away=looked away=turned away=looked to the side
 looked back=looked back=turned back
 woke up=woke up=awoke
 went home=went home=headed home=made for home
-came home=came home=got home=was home again
 did not know=did not know=had no idea
 knew what to do=knew what to do=had a plan=knew a way
 it was not easy=it was hard work=it was no easy thing
-not one=not one=not a single
 all of them=all of them=every one of them
 some time later=some time later=a few weeks later=one day
 not long after=not long after=a few days later=soon after
 that was all=that was all=there was nothing more
 nothing else=nothing else=nothing more
-too late=too late=a moment too late
 and there=and there=and look, there=and right there
-of the day=of the day
 stayed empty=stayed empty=remained empty
 as good as new=as good as new=just like new
 even better=even better=better still=still better
@@ -226,69 +280,177 @@ let us=let us=let us=we should=come, let us
 """
 
 ADJECTIVES = """
-wind=cold,soft,warm,fresh,strong,gentle
-tree=old,tall,big,green,crooked,leafy
-door=heavy,wooden,old,narrow
-window=small,open,round,dusty
-house=old,small,big,cozy
-grass=tall,green,soft,wet,thick
-leaves=dry,green,wet,brown,yellow
-leaf=dry,green,big,wet,yellow
-water=cold,clear,cool,dark,green
-path=narrow,winding,stony,long,dusty
-sky=blue,wide,clear,open
-sun=warm,bright,golden,low
-moon=pale,full,round,silver,big
-stars=bright,silver,little,far
-shadows=long,dark,strange
-fence=old,wooden,low,white,broken
-bush=thick,green,prickly,dark
-branch=long,thick,strong,bare
-hill=green,steep,round,high
-river=wide,cold,quick,green
-bridge=narrow,old,little,wooden
+mouse=gray,little,thin,clever,brown
+cat=fat,gray,old,striped,sleepy
+dog=big,brown,shaggy,friendly
+goat=white,bossy,old,hungry
+frog=green,fat,little,noisy
+owl=old,sleepy,wise,brown
+bear=old,brown,huge,sleepy
+spider=small,busy,black
+snail=little,brown,slow,old
+shoe=left,old,muddy
+shoes=old,brown,muddy,new
+boot=left,old,rubber,muddy
+hat=old,big,funny,wide
+coat=long,old,warm
+basket=round,big,old,woven
+bag=old,brown,heavy,big
+box=wooden,small,old,flat
+pot=big,old,iron,black
+cup=blue,little,chipped
+plate=white,blue,round
+spoon=wooden,silver,big
+cake=big,warm,round
+soup=hot,thin,thick
+milk=warm,cold,fresh
+bread=fresh,brown,warm
+pie=hot,round,big
+honey=sweet,golden,thick
+egg=white,speckled,warm
+eggs=white,speckled,warm
+nut=big,round,brown
+nuts=big,round,brown
+berries=ripe,red,dark,sweet
+apple=red,ripe,shiny
+apples=red,ripe,shiny
+wagon=heavy,old,long
+wheel=front,back,crooked
+wheels=big,iron,squeaky
+rails=cold,shiny,long
+engine=old,strong,hot
+ship=great,white,proud
+nest=warm,round,empty,small
+hole=deep,round,small,dark
+cave=dark,cold,deep
+rock=big,gray,flat,mossy
+rocks=gray,sharp,wet
+cliff=steep,high,gray
+ledge=narrow,stony,high
+field=wide,brown,dry
+village=small,sleepy,quiet
+town=small,busy,noisy
+market=busy,noisy,colorful
+lane=narrow,dusty,quiet
+gate=green,wooden,old,creaky
+yard=wide,sunny,dusty
+barn=old,big,red
+shed=old,little,dark
+stairs=steep,wooden,old
+lamp=little,small,yellow
+candle=little,white,thin
+mirror=old,tall,round
+curtain=blue,long,heavy
+sofa=soft,old,green
+pillow=soft,white,big
+pocket=left,deep,right
+letter=long,little,white
+book=thick,old,big
+page=last,first,white
+picture=little,funny,new
+ribbon=red,blue,long
+string=long,thin,strong
+needle=thin,sharp,silver
+hammer=heavy,old,little
+nail=long,rusty,bent
+nails=long,rusty,bent
+log=long,heavy,wet
+logs=long,heavy,wet
+twigs=thin,dry,short
+seed=tiny,brown,little
+plant=little,green,young
+feather=white,soft,gray
+feathers=white,soft,gray
+tower=tall,old,high
+bell=big,bronze,silver,loud
+drum=big,deep,loud
+whistle=loud,shrill,long
+tune=merry,slow,quiet
+note=high,last,first
+riddle=hard,old,funny
+cloud=dark,gray,big
+lightning=bright,white
+rainbow=bright,wide,huge
+dew=cold,morning,silver
+ice=blue,smooth,clear
+steam=white,hot,thick
+smoke=gray,thick,thin
+ashes=gray,cold,warm
+spark=tiny,last,red
+meadow=green,wide,sunny
+forest=dark,green,deep
+woods=dark,green,deep
+island=green,tiny,far
+shore=sandy,far,rocky
+current=strong,cold,wild
+farmer=old,kind,tall
+neighbor=old,kind,nice
+mother=kind,anxious,young
+judge=old,friendly,tall
+prize=first,great,best
+party=little,merry,big
+feast=great,little,merry
+wind=cold,soft,warm,fresh,strong,gentle,icy,mild,playful,sharp,evening
+tree=old,tall,big,green,crooked,leafy,knotty,round,lonely,mossy,ancient,shady
+door=heavy,wooden,old,narrow,creaky,green,blue,low,brown
+window=small,open,round,dusty,bright,little,broad,square
+house=old,small,big,cozy,crooked,white,quiet,low,friendly
+grass=tall,green,soft,wet,thick,cool,dewy,long,high,waving
+leaves=dry,green,wet,brown,yellow,crisp,golden,rustling,fresh
+leaf=dry,green,big,wet,yellow,curly,golden,crisp,round
+water=cold,clear,cool,dark,green,blue,deep,icy,shallow,glittering
+path=narrow,winding,stony,long,dusty,steep,grassy,sandy,crooked,muddy
+sun=warm,bright,golden,low,friendly,morning,hot,round
+moon=pale,full,round,silver,big,yellow,white,thin,shining
+stars=bright,silver,little,far,tiny,cold,twinkling
+shadows=long,dark,strange,blue,thin,moving
+fence=old,wooden,low,white,broken,crooked,high,green,rickety
+bush=thick,green,prickly,dark,small,round,leafy,dense
+branch=long,thick,strong,bare,thin,low,mossy,forked,knotty
+hill=green,steep,round,high,grassy,low,bare,stony
+river=wide,cold,quick,green,gray,deep,brown,lazy
+bridge=narrow,old,little,wooden,shaky,mossy,long,high
 brook=quick,cold,merry,little
-road=long,dusty,wide,empty
-table=round,wooden,big,low
-bed=soft,warm,cozy,narrow
+road=long,dusty,wide,empty,straight,gray,stony,bumpy
+table=round,wooden,big,low,kitchen,old,oak,long
+bed=soft,warm,cozy,narrow,big,little,rumpled,wooden
 chair=old,wooden,low,wobbly
 floor=wooden,cold,bare
-wall=white,high,old,thick
+wall=white,high,old,thick,gray,stone,mossy,low
 walls=white,high,old,thick
-roof=red,steep,flat,old
-corner=dark,quiet,far,cool
-crowd=big,cheerful,happy,noisy
+roof=red,steep,flat,old,tiled,slanting,wet,gray
+corner=dark,quiet,far,cool,dim,dusty,warm
+crowd=big,cheerful,happy,noisy,whole,colorful,excited,little
 clock=old,tall,loud
-rope=thick,long,strong,old
-stick=long,thin,dry,crooked
-stone=flat,gray,heavy,smooth
-stones=flat,gray,heavy,smooth
-sand=warm,wet,fine,white
-mud=deep,brown,cold,soft
-snow=fresh,deep,white,soft
-waves=green,gentle,cold,small
-song=merry,soft,old,little
-smile=shy,big,bright,warm,tiny
-idea=good,clever,new,bright
-light=warm,yellow,soft,bright
+rope=thick,long,strong,old,rough,wet,knotted
+stick=long,thin,dry,crooked,short,strong,forked,straight
+stone=flat,gray,heavy,smooth,round,mossy,white,brown,speckled
+stones=flat,gray,heavy,smooth,round,mossy,white,brown,speckled
+sand=warm,wet,fine,white,soft,yellow,hot,loose
+mud=deep,brown,cold,soft,thick,sticky,wet,black
+snow=fresh,deep,white,soft,clean,crisp,powdery
+waves=green,gentle,cold,small,gray,foaming,tall,lazy
+song=merry,soft,old,little,funny,sad,quiet,cheerful,slow
+smile=shy,big,bright,warm,tiny,sly,slow,happy,crooked,kind,wide
+idea=good,clever,new,bright,splendid,funny,sudden,fine,wonderful
 knot=tight,double,strong
 thread=thin,red,long,strong
-bowl=big,blue,wooden,small
-garden=green,sunny,quiet,wild
-flowers=bright,wild,sweet,tall
-flower=bright,wild,sweet,tall
+bowl=big,blue,wooden,small,round,yellow,deep,chipped
+garden=green,sunny,quiet,wild,tiny,flowery,overgrown,little
+flowers=bright,wild,sweet,tall,yellow,blue,white,little
+flower=bright,wild,sweet,tall,yellow,blue,white,little
 hedge=thick,green,high,tall
 net=old,strong,fine
 map=old,big,yellow
 blanket=warm,soft,thick,woolly
-voices=loud,happy,high
-bird=small,brown,bright
-birds=small,brown,little
+voices=loud,happy,high,strange,soft,far
+bird=small,brown,bright,gray,noisy,cheeky,pretty
+birds=small,brown,little,gray,noisy,cheeky,sleepy
 lid=heavy,wooden,round
 boat=little,old,narrow
 sail=white,little,patched
-storm=wild,dark,terrible
-rain=cold,soft,heavy,gray
+storm=wild,dark,terrible,big,loud,sudden,furious
+rain=cold,soft,heavy,gray,warm,steady,pouring,spring
 fog=thick,white,gray
 fire=warm,bright,little
 echo=faint,long,strange
@@ -298,8 +460,7 @@ earth=dark,soft,warm,brown
 trunk=thick,rough,old
 roots=thick,old,knotty
 threads=thin,sticky,silver
-street=quiet,busy,narrow,long
-way=long,short,stony
+street=quiet,busy,narrow,long,sunny,crooked,wet
 crumbs=tiny,dry,last
 board=strong,long,wide
 scarf=warm,red,woolly
@@ -311,7 +472,8 @@ paper=thin,white,stiff
 PLAIN = {line.split("=")[0]: "[||" + "|".join(a + " " for a in line.split("=")[1].split(",")) + "]"
          for line in ADJECTIVES.strip().splitlines()}
 NOUN = re.compile(r"(?<![\w])(an?|the|his|her|\{\w+\.his\}) (" + "|".join(sorted(PLAIN, key=len, reverse=True))
-                  + r")(?![\w'>}-])")
+                  + r")(?![\w'>}-]| (?:sister|brother|scarf|table|drum|door|house|tree|boat|bag|box|top|store|shop|yard|cake|soup"
+                  r"|pie|juice|jar|cup|bread|nest|stand|bell|tower|station|shell|fish|ball|sheet|bowl|path|pole|cloth|chains))")
 
 
 def read_groups(text):
@@ -333,6 +495,9 @@ SAID = re.compile(r"((?:\?|,)\" \{\w+\.he\} )(said|asked)(?=[.|\]])")
 INVERTED = re.compile(r"(said|asked) (\{\w+\.N\})(?=\.)")
 AFTER = {"said": "[| softly| at once| after a moment| with a nod| quietly| in a low voice]",
          "asked": "[| softly| after a moment| quietly| and waited]"}
+OPENING = re.compile(r'((?:^|[ \[|])")(?=\[?[A-Za-z])(?!\[?(?:[Oo]h|[Ww]ell|[Ll]ook|[Yy]es|[Nn]o\\b|[Hh]e|[Ss]urprise|[Ww]ow|[Gg]ood|[Nn]e|[Ss]top|'
+                     r'[Tt]hat is|[Ww]ait|[Oo]ne|[Nn]ow|[Aa]nd|[Dd]ear|[Hh]ooray|[Cc]lose|[Ii]t was|[Ee]ek|[Yy]uck))')
+FILLERS = "[|||||oh, |well, ]"
 
 
 def enrich(template):
@@ -341,6 +506,7 @@ def enrich(template):
     template = PHRASE.sub(lambda match: TABLE[match.group(1)], template)
     template = NOUN.sub(lambda match: f"{match.group(1)} {PLAIN[match.group(2)]}{match.group(2)}", template)
     template = SAID.sub(lambda match: match.group(1) + TAILS[match.group(2)], template)
+    template = OPENING.sub(lambda match: match.group(1) + FILLERS, template)
     return INVERTED.sub(lambda match: match.group() + AFTER[match.group(1)], template)
 
 

@@ -5,6 +5,7 @@ A row's fields are templates (see telling.py) about the roles hero, friend and h
 """
 
 from topics_more import MORE_TOPICS
+from topics_third import THIRD_TOPICS
 
 
 def rows(text):
@@ -108,7 +109,7 @@ where: doctor
 what: the doctor
 why: the doctor had [cold hands|a white coat] and shiny things in a drawer
 meet: the door opened, and the doctor said, "Next, please"
-cry: [I feel fine now|I do not want to|Will it hurt]
+cry: [I feel fine now|I do not want to|It will hurt]
 advice: The doctor wants to help. You may hold my hand and ask what each thing is for
 brave: {hero} climbed onto the chair, opened {hero.his} mouth and said aaah
 find: it did not hurt, and the doctor let {hero.him} listen to {hero.his} own heart, which went thump, thump
@@ -218,7 +219,7 @@ where: any
 what: the deep dark hole
 why: no light came out of it, and sometimes there were bubbles
 meet: a shiny pebble sank into the hole, and somebody had to fetch it
-cry: [It is too dark|I will not go|What lives in there]
+cry: [It is too dark|I will not go|Something lives in there]
 advice: Go a little way, come back, and then go a little farther
 brave: {hero} swam a little way in, came back, and swam in again, farther each time
 find: at the bottom there sat an old snail, who was glad about the visit
@@ -388,4 +389,4 @@ tip: Take a deep breath and let it out slowly
 good: a deep, warm tone rang out, and the hills answered
 """)
 
-TOPICS = {"fears": FEARS, "skills": SKILLS, **MORE_TOPICS}
+TOPICS = {"fears": FEARS, "skills": SKILLS, **MORE_TOPICS, **THIRD_TOPICS}

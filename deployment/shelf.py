@@ -43,8 +43,8 @@ class Changed(Exception):
     """The story has been changed since the version that this change was made from."""
 
 
-OPENING = re.compile(r"(once upon a time|one day|one \w+ (morning|day|evening|night)|long ago|once)\b[, ]*"
-                     r"(there (was|were|lived|once was)( once)?|lived)?\s*", re.IGNORECASE)
+OPENING = re.compile(r"((once upon a time|one day|one \w+ (morning|day|evening|night)|long ago|once)\b[, ]*)?"
+                     r"(there (once )?(was|were|lived)( once)?\b\s*)?", re.IGNORECASE)
 
 WEAK = set("a an and as at but did for from had has he her his in is it its of on or she so that the their they to "
            "was were when who with would".split())  # no title ends with one of these
@@ -53,7 +53,7 @@ WEAK = set("a an and as at but did for from had has he her his in is it its of o
 def title_of(text, words=6):
     """A title from the first words: "Once upon a time, there was a fox named Tim." -> "A fox named Tim"."""
     first = re.split(r"(?<=[.!?])[\"'”’]?\s|\n", text.strip(), maxsplit=1)[0]
-    rest = first[match.end():] if (match := OPENING.match(first)) else first
+    rest = first[OPENING.match(first).end():]
     rest = rest if len(rest.split()) >= 2 else first
     kept = rest.split()[:words]
     while len(kept) < len(rest.split()) and len(kept) > 2 and kept[-1].lower() in WEAK:

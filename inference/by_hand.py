@@ -98,7 +98,7 @@ def draw_work(path):
     """Who is computed at which step, as two triangles: a dark square is a token sent through the model."""
     import matplotlib.pyplot as plt
 
-    plt.rcParams["svg.hashsalt"] = "storyteller"  # the same picture, the same file
+    plt.rcParams.update({"svg.hashsalt": "storyteller", "svg.fonttype": "none"})  # small, and always the same
     T = len(WORDS) + 2
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), sharey=True)
     titles = f"without a cache: {T * (T + 1) // 2} tokens computed", f"with a cache: {T} tokens computed"
@@ -108,7 +108,8 @@ def draw_work(path):
                 new = not cached or token == step
                 axis.add_patch(plt.Rectangle((token + 0.08, step + 0.08), 0.84, 0.84, edgecolor="#555555",
                                              facecolor="#2f6690" if new else "#d9e5ec"))  # fmt: skip
-        axis.set(title=title, xlim=(0, T), ylim=(T, 0), xlabel="token", aspect="equal")
+        axis.set_title(title, fontsize=10)
+        axis.set(xlim=(0, T), ylim=(T, 0), xlabel="token", aspect="equal")
         axis.set_xticks([i + 0.5 for i in range(T)], range(1, T + 1))
         axis.set_yticks([i + 0.5 for i in range(T)], range(1, T + 1))
     axes[0].set_ylabel("step")

@@ -177,7 +177,7 @@ def draw_filters(tokenizer, logits, prompt, path):
     """A bar for each of the 12 most probable tokens, one panel a setting; what was removed is missing."""
     import matplotlib.pyplot as plt
 
-    plt.rcParams["svg.hashsalt"] = "storyteller"  # the same picture, the same file
+    plt.rcParams.update({"svg.hashsalt": "storyteller", "svg.fonttype": "none"})  # small, and always the same
     shown = np.argsort(-logits, kind="stable")[:12]
     figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), sharex=True, sharey=True)
     for axis, (name, params) in zip(axes.flat, settings().items()):

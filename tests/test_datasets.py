@@ -127,11 +127,12 @@ def test_clean_says_what_it_did(modules):
 
 
 @pytest.mark.parametrize("bug", ["no repair", "no line ends", "no signs"])
-def test_clean_finds_planted_bugs(modules, monkeypatch, tmp_path, bug):
+def test_clean_finds_planted_bugs(modules, monkeypatch, tmp_path, tokenizer_path, bug):
     """The script's own assertions notice a cleaner that leaves something out."""
     stories = ['They came. "Hello," said the cat.\nIt was a very long day for the cat, and for the dog it wasn\'t.'] * 9
     write_stories(tmp_path / "valid.txt", stories)
-    modules.clean.main(["--data", str(tmp_path)])
+    argv = ["--data", str(tmp_path), "--tokenizer", str(tokenizer_path)]
+    modules.clean.main(argv)
     if bug == "no repair":
         monkeypatch.setattr(modules.clean, "repair_mojibake", lambda text: text)
     elif bug == "no line ends":
@@ -139,7 +140,7 @@ def test_clean_finds_planted_bugs(modules, monkeypatch, tmp_path, bug):
     else:
         monkeypatch.setattr(modules.clean, "SIGNS", {})
     with pytest.raises((AssertionError, modules.cli.UserError)):
-        modules.clean.main(["--data", str(tmp_path)])
+        modules.clean.main(argv)
 
 
 # -- near-duplicates
@@ -391,9 +392,10 @@ def test_workers_change_nothing(run_script, tmp_path, tokenizer_path):
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out3" / name).read_bytes(), name
 
 
-def test_a_failing_run_leaves_what_was_there(modules, user_error, tmp_path):
+def test_a_failing_run_leaves_what_was_there(modules, user_error, tmp_path, tokenizer_path):
     stories, out = some_stories(60, 24), tmp_path / "out"
-    prepare(modules, write_stories(tmp_path / "box.txt", stories), "--out", out, "--valid-share", 0.2)
+    prepare(modules, write_stories(tmp_path / "box.txt", stories), "--out", out, "--valid-share", 0.2,
+            "--tokenizer", tokenizer_path)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(user_error, match="no story is left for valid.txt"):
         prepare(modules, write_stories(tmp_path / "few.txt", stories[:3]), "--out", out, "--valid-share", 0)
@@ -915,11 +917,12 @@ def test_scripts(run_script, modules, tmp_path, tokenizer_path):
     write_stories(box / "valid.txt", stories[300:])
     few = ("--data", box, "--tokenizer", tokenizer_path, "--workers", 1, "--out", tmp_path / "out")
     assert "not text" in run_script("datasets/clean.py", "--data", box).stdout
-    assert "missed" in run_script("datasets/dedup.py", "--data", box, "--stories", 80).stdout
+    shown = run_script("datasets/dedup.py", "--data", box, "--stories", 80, "--plot").stdout
+    assert "missed" in shown and "wrote datasets/figures/lsh.svg" in shown
     assert "the same, to the letter" in run_script("datasets/shards.py", *few).stdout
     assert "every byte" in run_script("datasets/shards.py", tmp_path / "out").stdout
-    shown = run_script("datasets/loader.py", *few, "--batch-size", 8).stdout
-    assert "none missing" in shown and "stopped and resumed" in shown
+    shown = run_script("datasets/loader.py", *few, "--batch-size", 8, "--plot").stdout
+    assert "none missing" in shown and "stopped and resumed" in shown and "layouts.svg" in shown
 
 
 @pytest.mark.parametrize("name", ["contaminated", "best_fit"])

@@ -4,7 +4,6 @@ them, the shelf, and the page in a real browser.
 The server runs as a program of its own, with a small model of random weights that never ends a story.
 """
 
-import asyncio
 import http.client
 import json
 import re
@@ -66,20 +65,21 @@ class Server:
 def model(chapter, tmp_path_factory):
     """A folder with a small model that says anything but the end.
 
-    The embeddings of special tokens point away from all others in the first dimension, and the residual
-    stream follows the last token: after an ordinary token a special one is never probable. The last norm is
-    scaled up: a trained model is sure of a few tokens, and two equally probable ones could change places
-    where a batch adds its numbers up in another order.
+    The residual stream's first dimension is large and positive, and the rows of the output layer that belong
+    to special tokens are negative there: they are never probable. The last norm is scaled up: a trained model
+    is sure of a few tokens, and among many equally probable ones two may change places where a batch adds
+    its numbers up in another order.
     """
     import torch
 
     folder, transformer = tmp_path_factory.mktemp("model") / "tiny", chapter("transformer")
     config = transformer.model.Config(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
-                                      num_key_value_heads=1, max_position_embeddings=8192)
+                                      num_key_value_heads=1, max_position_embeddings=8192, tie_word_embeddings=False)
     model = transformer.model.Storyteller(config).initialize(seed=0)
     with torch.no_grad():
         model.model.embed_tokens.weight[:, 0] = 2
-        model.model.embed_tokens.weight[-4:, 0] = -2
+        model.lm_head.weight[:, 0] = 2
+        model.lm_head.weight[-4:, 0] = -2
         model.model.norm.weight[1:] *= 30
     transformer.checkpoint.save_checkpoint(folder, model, ROOT / "tokenization" / "tokenizer.json")
     return folder
@@ -442,23 +442,20 @@ def test_headers_and_files(client):
 def test_eight_at_once_each_have_the_story_they_had_alone(server, tell):
     alone = {seed: tell(PROMPT, seed=seed, max_tokens=120).text for seed in range(8)}
 
-    async def together():
-        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-            async def read(seed):
-                body = {"prompt": PROMPT, "seed": seed, "max_tokens": 120, "stream": True}
-                text, turns = "", 0
-                async with client.stream("POST", "/v1/completions", json=body) as response:
-                    async for line in response.aiter_lines():
-                        if line.startswith("data: {"):
-                            text += json.loads(line[6:])["choices"][0]["text"]
-                            order.append(seed)
-                            turns += 1
-                assert turns > 20
-                return text
-            return await asyncio.gather(*(read(seed) for seed in range(8)))
-
     order = []
-    assert asyncio.run(together()) == [alone[seed] for seed in range(8)]
+
+    def read(seed):
+        body = {"prompt": PROMPT, "seed": seed, "max_tokens": 120, "stream": True}
+        text = ""
+        with httpx.stream("POST", f"{server.url}/v1/completions", json=body, timeout=60) as response:
+            for line in response.iter_lines():
+                if line.startswith("data: {"):
+                    text += json.loads(line[6:])["choices"][0]["text"]
+                    order.append(seed)
+        return text
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, range(8))) == [alone[seed] for seed in range(8)]
     first_end = min(max(i for i, seed in enumerate(order) if seed == one) for one in range(8))
     assert set(order[:first_end]) == set(range(8)), "they were served one after another"
 
@@ -540,23 +537,16 @@ def test_a_full_queue_then_a_graceful_stop(model, tmp_path):
         assert "Traceback" not in server.output()
 
 
-def test_a_story_that_is_nearly_told_ends_in_peace(model, tmp_path):
+def test_the_page_is_there_before_the_model_and_a_short_story_ends_in_peace(model, tmp_path):
     with Server(model, tmp_path / "shelf.sqlite3") as server:
-        server.ready()
+        assert httpx.get(server.url).status_code == 200  # not waiting for ready()
+        assert httpx.get(f"{server.url}/health").json()["status"] in ("loading", "ok")
         _, response = open_stream(server, max_tokens=150)
         response.readline()
         server.process.send_signal(signal.SIGINT)
         chunks = [json.loads(line[6:]) for line in response.read().split(b"\n\n") if line.startswith(b"data: {")]
         assert chunks[-1]["choices"][0]["finish_reason"] == "length"
         assert server.process.wait(30) == 0
-
-
-def test_the_page_is_there_before_the_model(model, tmp_path):
-    with Server(model, tmp_path / "shelf.sqlite3") as server, httpx.Client(base_url=server.url, timeout=30) as client:
-        assert client.get("/").status_code == 200  # not waiting for ready()
-        assert client.get("/health").json()["status"] in ("loading", "ok")
-        assert client.get("/v1/models").json()["data"][0]["id"] == "tiny"
-        assert client.post("/v1/completions", json={"prompt": "a", "max_tokens": 2}).status_code == 200
 
 
 # ---- the command line
@@ -619,7 +609,7 @@ def test_the_shelf_over_http(client):
     changed = client.put(f"/api/stories/{story['id']}", json={"text": text + " End.", "version": 1}).json()
     assert changed["version"] == 2 and changed["updated"] >= story["updated"] and changed["created"] == story["created"]
     shown = client.get("/api/stories").json()["stories"]
-    assert [s["id"] for s in shown] == [story["id"], other["id"]] and "text" not in shown[0] and shown[0]["words"] == 14
+    assert [s["id"] for s in shown] == [story["id"], other["id"]] and "text" not in shown[0] and shown[0]["words"] == 15
     late = client.put(f"/api/stories/{story['id']}", json={"text": "other", "version": 1})
     refused(late, 409, "version", "changed")
     assert client.get(f"/api/stories/{story['id']}").json() == changed
@@ -722,6 +712,8 @@ def test_the_shelf_as_a_script(chapter, run_script, tmp_path):
     ("Once upon a time, a small owl named Pip was afraid of the dark.", "A small owl named Pip"),
     ("One rainy morning, Mia found a little blue door in the old oak tree.", "Mia found a little blue door"),
     ("Once there was a bear named Bruno who could not fall asleep.", "A bear named Bruno who could"),
+    ("There was once a tiny mouse who wanted to sing for the king.", "A tiny mouse who wanted"),
+    ("There were two ducks.", "Two ducks"),
     ("Max was sad.", "Max was sad"),
     ("\"Hello,\" said the cat. It left.", "Hello,\" said the cat"),
     ("Once upon a time", "Once upon a time"),
@@ -784,3 +776,362 @@ class Hoard:
 def test_wrong_answers_do_not_pass(chapter, name, wrong):
     with pytest.raises(AssertionError):
         chapter("deployment").checks.CHECKS[name](wrong)
+
+
+# ---- the page
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """visit(**options) -> a page with the app open, in a browser profile of its own.
+
+    At the end no page may have asked another server for anything, nor have had an error.
+    """
+    contexts, faults = [], []
+
+    def visit(url=server.url, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("request", lambda r: r.url.startswith((url, "blob:")) or faults.append(f"asked for {r.url}"))
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("console", lambda message: "Content Security Policy" in message.text and faults.append(message.text))
+        page.goto(url)
+        page.locator(".beginning").first.wait_for()
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def begin(page, text=PROMPT, length=None):
+    """Types a beginning and has it told; returns when the first words are there."""
+    if length:
+        page.get_by_text(length, exact=True).click()
+    page.locator("#pen").fill(text)
+    page.get_by_role("button", name="Tell the story").click()
+    page.locator(".word").nth(3).wait_for()
+
+
+def told_to_the_end(page):
+    page.locator("#edit").wait_for()
+    page.locator("#facts", has_text="kept on the shelf").wait_for()
+
+
+def draft(page):
+    return json.loads(page.evaluate("sessionStorage.getItem('storyteller.draft')"))
+
+
+def on_shelf(client, page):
+    """The story on the page, as the server keeps it."""
+    return client.get(f"/api/stories/{draft(page)['place']['id']}").json()
+
+
+def test_page_the_whole_way(visit, client):
+    page = visit()
+    begin(page)
+    count = page.locator(".word").count()
+    page.locator(".word").nth(count + 5).wait_for()  # it grows
+    page.get_by_role("button", name="Stop").click()
+    told_to_the_end(page)
+    wait_until(lambda: is_idle(client))  # and the server has stopped, too
+    stopped = on_shelf(client, page)["text"]
+    assert stopped.startswith(PROMPT) and len(stopped) > len(PROMPT) + 20
+    assert page.locator("#title").input_value() == "A fox"
+
+    page.get_by_text("a little", exact=True).click()
+    page.get_by_role("button", name="Go on").click()
+    told_to_the_end(page)
+    wait_until(lambda: on_shelf(client, page)["text"] != stopped)
+    longer = on_shelf(client, page)["text"]
+    assert longer.startswith(stopped.rstrip()) and len(longer) > len(stopped)
+
+    page.get_by_role("button", name="Edit").click()
+    edited = "A hedgehog rolled down the hill. It"
+    page.locator("#pen").fill(edited)
+    page.get_by_role("button", name="Go on").click()
+    told_to_the_end(page)
+    wait_until(lambda: on_shelf(client, page)["text"].startswith(edited))
+    last = on_shelf(client, page)["text"]
+    assert len(last) > len(edited) + 20
+
+    page.reload()
+    page.locator("#paper", has_text="A hedgehog rolled").wait_for()  # the reader is where she was
+    page.get_by_role("button", name="New story").click()
+    page.locator("#invitation").wait_for()
+    assert page.locator("#pen").input_value() == ""
+    page.get_by_role("button", name="Shelf").click()
+    entry = page.locator("#shelf-list li", has_text="A hedgehog rolled").first
+    entry.locator(".story").click()
+    page.locator("#paper", has_text="A hedgehog rolled").wait_for()
+    assert draft(page)["text"] == last
+
+
+def test_page_tell_again_keeps_the_earlier_tellings(visit):
+    page = visit()
+    begin(page, length="a little")
+    told_to_the_end(page)
+    first = draft(page)["text"]
+    page.get_by_role("button", name="Tell again").click()
+    told_to_the_end(page)
+    page.locator("#takes", has_text="2 of 2").wait_for()
+    second = draft(page)["text"]
+    assert second != first and second.startswith(PROMPT)
+    page.get_by_role("button", name="The telling before").click()
+    page.locator("#takes", has_text="1 of 2").wait_for()
+    assert draft(page)["text"] == first
+    page.reload()
+    page.locator("#takes", has_text="1 of 2").wait_for()
+    page.get_by_role("button", name="The next telling").click()
+    page.locator("#takes", has_text="2 of 2").wait_for()
+    assert draft(page)["text"] == second
+
+
+def test_page_goes_on_from_the_cursor(visit):
+    page = visit()
+    begin(page, length="a little")
+    told_to_the_end(page)
+    whole = draft(page)["text"]
+    page.get_by_role("button", name="Edit").click()
+    page.locator("#pen").evaluate("(pen) => pen.setSelectionRange(16, 16)")
+    page.get_by_role("button", name="From the cursor").click()
+    told_to_the_end(page)
+    page.locator("#takes", has_text="2 of 2").wait_for()
+    again = draft(page)["text"]
+    assert again.startswith("Once upon a time") and not again.startswith(PROMPT)
+    page.get_by_role("button", name="The telling before").click()
+    page.locator("#takes", has_text="1 of 2").wait_for()
+    assert draft(page)["text"] == whole  # what stood behind the cursor is not lost
+
+
+def test_page_a_click_into_the_text_edits_there(visit):
+    page = visit()
+    begin(page, length="a little")
+    told_to_the_end(page)
+    box = page.locator("#paper p").first.bounding_box()
+    page.mouse.click(box["x"] + 200, box["y"] + 15)
+    page.locator("#pen").wait_for()
+    position = page.locator("#pen").evaluate("(pen) => pen.selectionStart")
+    assert 8 < position < 40
+    page.keyboard.type("XYZ")
+    wait_until(lambda: draft(page)["text"][position : position + 3] == "XYZ")
+    page.keyboard.press("Escape")
+    page.locator("#paper", has_text="XYZ").wait_for()
+
+
+NASTY = '<script>window.hit = 1</script><img src=x onerror="window.hit = 1"> &amp; <b>Tom</b>'
+
+
+def test_page_markup_is_text(visit, client):
+    page = visit()
+    begin(page, NASTY, length="a little")
+    told_to_the_end(page)
+    page.locator("#paper", has_text="<b>Tom</b>").wait_for()
+    page.get_by_role("button", name="Shelf").click()
+    page.locator(".story-title", has_text="<script>window.hit").first.wait_for()
+    assert page.locator("main :is(script, img, b), dialog :is(script, img, b)").count() == 0
+    assert page.evaluate("window.hit") is None
+    assert on_shelf(client, page)["text"].startswith(NASTY)
+
+
+def test_page_on_a_phone(visit):
+    page = visit(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
+
+    def fits():
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        for button in page.get_by_role("button").all():
+            if button.is_visible():
+                box = button.bounding_box()
+                assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["height"] >= 24, button.inner_text()
+
+    fits()
+    begin(page, "Once upon a " + "very" * 60 + " long time, there was", length="a little")
+    fits()
+    told_to_the_end(page)
+    page.get_by_role("button", name="Tell again").click()
+    told_to_the_end(page)
+    page.locator("#takes").wait_for()
+    fits()
+    page.get_by_role("button", name="Edit").click()
+    page.locator("#pen").evaluate("(pen) => pen.setSelectionRange(10, 10)")
+    page.locator("#from-cursor").wait_for()
+    fits()
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Shelf").click()
+    page.locator(".story").first.wait_for()
+    fits()
+
+
+def brightness(page):
+    red, green, blue = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3])
+    return (red + green + blue) / 3
+
+
+def test_page_light_and_dark(visit):
+    assert brightness(visit(color_scheme="light")) > 200
+    page = visit(color_scheme="dark")
+    assert brightness(page) < 60
+    button = page.get_by_role("button", name="Dark colors")
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert brightness(page) > 200 and button.get_attribute("aria-pressed") == "false"
+    page.reload()
+    assert brightness(page) > 200
+
+
+def test_page_without_motion(visit):
+    page = visit(reduced_motion="reduce")
+    begin(page)
+    assert page.locator(".word").first.evaluate("(word) => getComputedStyle(word).animationName") == "none"
+    page.keyboard.press("Escape")
+    told_to_the_end(page)
+
+
+def test_page_by_keyboard_alone_and_what_is_announced(visit):
+    page = visit()
+    page.evaluate("""() => {
+        window.said = [];
+        const announcer = document.getElementById("announcer");
+        new MutationObserver(() => announcer.textContent && said.push(announcer.textContent))
+            .observe(announcer, { childList: true, characterData: true, subtree: true });
+    }""")
+
+    def focused():
+        return page.evaluate("document.activeElement.id")
+
+    assert focused() == "pen"
+    page.keyboard.type("A mole dug a hole.")
+    page.keyboard.press("Control+Enter")
+    page.locator(".word").nth(10).wait_for()
+    assert page.locator("#paper").get_attribute("aria-busy") == "true"
+    page.keyboard.press("Escape")
+    told_to_the_end(page)
+    assert focused() == "tell"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Shift+Tab")
+    assert focused() == "edit"
+    page.keyboard.press("Enter")
+    assert focused() == "pen"
+    page.keyboard.type(" Then it slept.")
+    page.keyboard.press("Escape")
+    page.locator("#paper", has_text="Then it slept.").wait_for()
+    page.keyboard.press("Control+Enter")
+    page.locator(".word").nth(3).wait_for()
+    page.keyboard.press("Escape")
+    told_to_the_end(page)
+    page.locator("#open-shelf").focus()
+    page.keyboard.press("Enter")
+    page.locator(".story").first.wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#shelf").wait_for(state="hidden")
+    assert focused() == "open-shelf"
+    said = page.evaluate("said")
+    assert said[0] == "The storyteller begins." and re.fullmatch(r"Stopped, after \d+ words\.", said[1])
+    assert len(said) == 4, said  # start and end, not every word
+    unnamed = page.locator("button, input, textarea").evaluate_all(
+        "all => all.filter(e => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.labels?.length))"
+        ".map(e => e.outerHTML)")
+    assert unnamed == []
+
+
+def test_page_remove_and_undo(visit, client):
+    page = visit()
+    begin(page, "A goose named Gertrude flew south.", length="a little")
+    told_to_the_end(page)
+    number = draft(page)["place"]["id"]
+    page.get_by_role("button", name="Shelf").click()
+    page.get_by_role("button", name=re.compile("Remove “A goose named Gertrude")).click()
+    page.locator("#undo").wait_for()
+    assert client.get(f"/api/stories/{number}").status_code == 404
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".story-title", has_text="A goose named Gertrude").wait_for()
+    assert client.get(f"/api/stories/{number}").status_code == 200
+
+
+def test_page_a_title_of_ones_own_and_a_file(visit, client):
+    page = visit()
+    begin(page, length="a little")
+    told_to_the_end(page)
+    page.locator("#title").fill("The fox; a tale")
+    wait_until(lambda: on_shelf(client, page)["title"] == "The fox; a tale")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "the-fox-a-tale.txt"
+    text = on_shelf(client, page)["text"]
+    assert Path(download.value.path()).read_text(encoding="utf-8") == f"The fox; a tale\n\n{text.strip()}\n"
+
+
+def test_page_a_story_changed_in_another_window_is_not_overwritten(visit, client):
+    page = visit()
+    begin(page, "A crab walked sideways.", length="a little")
+    told_to_the_end(page)
+    story = on_shelf(client, page)
+    other = client.put(f"/api/stories/{story['id']}", json={"text": "From the other window.", "version": story["version"]})
+    assert other.status_code == 200
+    page.get_by_role("button", name="Edit").click()
+    page.locator("#pen").fill("From this window.")
+    page.get_by_role("button", name="Done").click()
+    page.locator("#facts", has_text="this is a copy").wait_for()
+    assert on_shelf(client, page)["text"] == "From this window."
+    assert client.get(f"/api/stories/{story['id']}").json()["text"] == "From the other window."
+
+
+def test_page_a_story_longer_than_the_context(visit, client):
+    text = "The snail went on and on. " * 1500
+    story = client.post("/api/stories", json={"text": text, "title": "Snail"}).json()
+    page = visit()
+    page.get_by_text("a little", exact=True).click()
+    page.get_by_role("button", name="Shelf").click()
+    page.locator(".story", has_text="Snail").click()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Go on from its last part").click()
+    page.locator(".word").first.wait_for()
+    told_to_the_end(page)
+    assert len(client.get(f"/api/stories/{story['id']}").json()["text"]) > len(text)
+
+
+def test_page_when_the_server_is_away(visit, model, tmp_path):
+    shelf = tmp_path / "shelf.sqlite3"
+    with Server(model, shelf) as server:
+        page = visit(server.url)
+        page.locator("#pen").fill("A whale sang.  ")
+        server.process.kill()
+        server.process.wait()
+        page.get_by_role("button", name="Tell the story").click()
+        page.get_by_role("alert").get_by_text("cannot be reached").wait_for()
+        assert page.locator("#pen").input_value() == "A whale sang.  "
+    with Server(model, shelf, port=server.port):
+        page.get_by_text("a little", exact=True).click()
+        page.get_by_role("button", name="Try again").click()
+        told_to_the_end(page)
+        assert draft(page)["text"].startswith("A whale sang.")
+        assert page.get_by_role("alert").is_hidden()
+
+
+def test_page_nothing_typed_is_lost(visit):
+    page = visit()
+    page.locator("#pen").fill("Half a sentence about")
+    page.reload()
+    page.locator(".beginning").first.wait_for()
+    assert page.locator("#pen").input_value() == "Half a sentence about"
+    page.locator("#pen").fill("")
+    page.locator(".beginning").nth(1).click()
+    assert page.locator("#pen").input_value() == page.locator(".beginning").nth(1).inner_text()
+    page.get_by_text("a little", exact=True).click()
+    page.get_by_role("button", name="Surprise me").click()
+    told_to_the_end(page)

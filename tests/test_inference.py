@@ -132,6 +132,10 @@ def check_company(here, model):
 @pytest.mark.parametrize("name", SHAPES)
 def test_cached_and_uncached_agree(here, models, name):
     check_cached(here, models[name])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_rows_agree_in_company(here, models, name):
     check_company(here, models[name])
 
 

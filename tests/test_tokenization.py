@@ -364,10 +364,10 @@ def test_a_lone_surrogate_becomes_a_question_mark(ours):
     assert ours.decode(ours.encode("a\ud800b")) == "a?b"
 
 
-def test_words_of_a_million_letters(bpe, ours, third):
+def test_very_long_words(bpe, ours, third):
     for word in ("once" * 5000, "a" * 20_000, " " * 20_000 + "a", "\n" * 20_000, "!?" * 10_000):
         assert ours.encode(word) == third.encode_ordinary(word)
-    assert ours.decode(ours.encode("sandwiches" * 100_000)) == "sandwiches" * 100_000
+    assert ours.decode(ours.encode("sandwiches" * 20_000)) == "sandwiches" * 20_000
 
 
 def test_the_cache_has_a_bound(bpe, chapter, ours, monkeypatch):

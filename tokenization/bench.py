@@ -119,7 +119,7 @@ def main(argv=None):
 
     encoding("stories", stories, ours, reference, third, args.repeats)
     rng = random.Random(0)  # words of random letters, nearly all different: the cache is of no use
-    noise = [" ".join("".join(rng.choices(ascii_lowercase, k=8)) for _ in range(100)) for _ in range(1000)]
+    noise = [" ".join("".join(rng.choices(ascii_lowercase, k=8)) for _ in range(100)) for _ in range(500)]
     encoding("random letters", noise, ours, reference, third, args.repeats)
 
 

@@ -165,6 +165,16 @@ def draw_block(steps, path):
     write_atomic(path, "\n".join([*parts, "</svg>", ""]))
 
 
+def show_heads(steps, W):
+    """Prints what the tokens ask and answer in the first head, and what comes of it in all."""
+    for x, word in zip(steps["normed"], WORDS):
+        q, k = (linear(x, W["attend"])[part * C: part * C + C // H] for part in range(2))
+        print(f"  head 1: {word} asks {q[0]:5.2f} {q[1]:5.2f}, answers {k[0]:5.2f} {k[1]:5.2f}")
+    for h, shares in enumerate(steps["shares"]):
+        for word, row in zip(WORDS, shares):
+            print(f"  head {h + 1}: {word} takes " + ", ".join(f"{p:.2f} of {w}" for p, w in zip(row, WORDS)))
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description="One block of GPT-2 on three words, by hand.")
     parser.add_argument("--plot", action="store_true", help=f"draw {FIGURE}")
@@ -175,9 +185,8 @@ def main(argv=None):
         print(name)
         for word, row in zip(WORDS, steps[name]):
             print(f"    {word}  " + " ".join(f"{a:6.2f}" for a in row))
-        for h, shares in enumerate(steps["shares"] if name == "normed" else []):
-            for word, row in zip(WORDS, shares):
-                print(f"  head {h + 1}: {word} takes " + ", ".join(f"{p:.2f} of {w}" for p, w in zip(row, WORDS)))
+        if name == "normed":
+            show_heads(steps, W)
     loops = np.array(steps["out"])
     for way, y in (("arrays", block_of_arrays(np.array(STREAM), W)), ("module", block_of_the_module(STREAM, W))):
         difference = np.abs(y - loops).max()

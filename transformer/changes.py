@@ -100,7 +100,7 @@ STORYTELLER_BLOCK = ["token table", "RMSNorm", "attention: H query, K key, K val
 
 def draw_changes(path):
     """Both models side by side, the stream as a line from top to bottom, what differs in orange."""
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 356" width="860" height="356" '
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 344" width="860" height="344" '
              'font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>']
     rows = [44, 92, 122, 176, 206, 266, 296]  # a box's upper edge
     for left, title, boxes in ((40, "GPT-2 (2019)", GPT2_BLOCK), (450, "the Storyteller", STORYTELLER_BLOCK)):

@@ -5,10 +5,19 @@ first token is predicted from, and the mark at its own end is predicted like any
 Stories differ in length, and a tensor is a rectangle; so stories of nearly the same length go
 into one batch, and each row is padded to the next multiple of 32. What the padding and the cut
 ends of stories longer than the context cost is counted, not hidden.
+
+    python transformer/data.py            a batch on view, and what three ways to make batches waste; five seconds
 """
+
+import argparse
+from itertools import islice
 
 import numpy as np
 import torch
+
+from cli import positive_int, run
+from stories import load_split
+from tokenizer import load_tokenizer
 
 STEP = 32  # row lengths are multiples of this: few different shapes, little padding
 
@@ -111,3 +120,35 @@ def bits_per_byte(model, stories, encoded, batch_tokens=8192, dtype=torch.float3
         done += len(group)
     model.train(was_training)
     return bits / sum(len(story.encode("utf-8")) for story in stories)
+
+
+def padding_of(lengths, rows_of):
+    """The share of positions that are padding: lengths of the stories of each batch, the row length each batch has."""
+    return 1 - sum(sum(batch) for batch in lengths) / sum(len(batch) * rows_of(batch) for batch in lengths)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Shows how stories become batches, and what that wastes.")
+    parser.add_argument("--data", default="datasets/stories", help="folder with train.txt (default datasets/stories)")
+    parser.add_argument("--context", type=positive_int, default=512, help="the longest row (default 512)")
+    parser.add_argument("--batch-size", type=positive_int, default=4096, help="tokens in a batch (default 4096)")
+    args = parser.parse_args(argv)
+    tokenizer = load_tokenizer("tokenization/tokenizer.json")
+    inputs, targets = make_batch(encode_stories(["Tom sat.", "Mia ran home."], tokenizer), [0, 1], args.context)
+    for row_in, row_out in zip(inputs.tolist(), targets.tolist()):
+        print("   ".join(f"{tokenizer.decode([a])!r} -> {tokenizer.decode([b])!r}" if b >= 0 else "-"
+                         for a, b in zip(row_in[:7], row_out[:7])))
+    stories = encode_stories(load_split(args.data, "train"), tokenizer)
+    count = max(1, args.batch_size // args.context)
+    order = [min(len(stories[i]) - 1, args.context) for i in islice(story_order(len(stories), 0), len(stories))]
+    mixed = [order[i: i + count] for i in range(0, len(order), count)]
+    full, longest = padding_of(mixed, lambda batch: args.context), padding_of(mixed, max)
+    alike, cut = waste(stories, args.context)
+    print(f"padding, {len(stories):,} stories: {full:.1%} where every row has {args.context} positions, {longest:.1%} where "
+          f"the longest story of a batch decides, {alike:.1%} where stories of like length share a batch")
+    print(f"cut off at the context: {cut:.1%} of the tokens")
+    assert alike <= full
+
+
+if __name__ == "__main__":
+    run(main)

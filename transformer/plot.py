@@ -7,6 +7,7 @@ def plot_curve(history, path):
     """Draws training loss and validation bits per byte over the steps. history: dicts with step, loss (nats), bpb."""
     import matplotlib
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "the same picture, the same file"
     import matplotlib.pyplot as plt
 
     steps = [point["step"] for point in history]

@@ -27,7 +27,7 @@ def next_token(logits, temperature, top_p, rng):
         return int(logits.argmax())
     p, ids = torch.softmax(logits.double() / temperature, dim=-1).sort(descending=True, stable=True)  # (V,), (V,)
     before = p.cumsum(0) - p  # the probability of all likelier tokens
-    p[before >= top_p] = 0  # the likeliest always stays
+    p[1:][before[1:] >= top_p] = 0  # the likeliest always stays
     return int(ids[rng.choice(p[p > 0].tolist())])
 
 
@@ -65,6 +65,9 @@ def main(argv=None):
     device = choose_device(args.device)
     model = load_model(args.folder, device)
     tokenizer = load_tokenizer(Path(args.folder) / "tokenizer.json")
+    if tokenizer.n_vocab > model.config.vocab_size:
+        raise UserError(f"{args.folder}: tokenizer.json has {tokenizer.n_vocab} tokens, the model only "
+                        f"{model.config.vocab_size}; they do not belong together")
     print(f"{args.folder}: {model.count_parameters():,} parameters on {device}", file=sys.stderr)
     for number in range(args.stories):
         if number:

@@ -12,6 +12,8 @@ import tiktoken
 from cli import UserError
 
 END = "<|endoftext|>"
+# How GPT-2 cuts text into words; its tokenizer.json only says "ByteLevel" and leaves the pattern to the library.
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 def byte_letters():
@@ -30,11 +32,12 @@ def load_tokenizer(path):
         special = {token["content"]: token["id"] for token in stored["added_tokens"]}
         ranks = {bytes(to_byte[letter] for letter in piece): index
                  for piece, index in stored["model"]["vocab"].items() if piece not in special}
-        pattern = stored["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
+        cut = stored["pre_tokenizer"]
+        pattern = GPT2_PATTERN if cut["type"] == "ByteLevel" else cut["pretokenizers"][0]["pattern"]["Regex"]
         if END not in special:
             raise UserError(f"{path} has no token {END}")
         return tiktoken.Encoding(path.stem, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; --tokenizer takes a tokenizer.json") from None
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise UserError(f"{path} is not a byte-level tokenizer.json; train one with: python tokenization/bpe.py") from None

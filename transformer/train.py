@@ -21,9 +21,11 @@ the constant learning rate with a decay at its end.
 """
 
 import argparse
+import math
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +33,16 @@ import torch
 from tqdm import tqdm
 
 from checkpoint import load_model, save_checkpoint
-from cli import (UserError, append_score, choose_device, non_negative_float, non_negative_int, positive_int,
-                 probability, run)
+from cli import (
+    UserError,
+    append_score,
+    choose_device,
+    non_negative_float,
+    non_negative_int,
+    positive_int,
+    probability,
+    run,
+)
 from data import batch_plan, bits_per_byte, encode_stories, make_batch, waste
 from model import Storyteller, from_depth
 from plot import plot_curve
@@ -41,7 +51,7 @@ from sample import tell
 from stories import load_split
 from tokenizer import load_tokenizer
 
-PRESETS = {  # what --preset sets; each can still be set by hand
+PRESETS = {  # what --preset sets; each can still be set by hand, and the steps follow the depth
     "smoke": {"depth": 2, "steps": 20, "batch_size": 1024, "context": 128, "eval_stories": 20},
     "cpu": {"depth": 3, "steps": 450, "batch_size": 4096, "context": 512, "eval_stories": 400},
     "gpu": {"depth": 12, "steps": 20000, "batch_size": 131072, "context": 512, "eval_stories": 4000},
@@ -105,17 +115,25 @@ def choose_dtype(name, device):
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
 
 
+def steps_at(depth, batch_size, preset):
+    """So many steps that each parameter sees as many tokens as in the preset, whose steps fit its own depth."""
+    with torch.device("meta"):  # shapes only
+        small, large = (Storyteller(from_depth(d)).count_parameters() for d in (preset["depth"], depth))
+    return max(1, round(preset["steps"] * large / small * preset["batch_size"] / batch_size))
+
+
 def parse(argv):
     parser = argparse.ArgumentParser(description="Trains a Storyteller on a folder of stories.")
     add = parser.add_argument
     add("--data", nargs="+", default=["datasets/stories"], metavar="FOLDER",
         help="folders with train.txt and valid.txt; several are mixed (default datasets/stories)")
+    add("--score", nargs="+", default=[], metavar="FOLDER", help="more folders on whose valid.txt the end is scored")
     add("--out", default="out/transformer", help="where the model folder is written (default out/transformer)")
     add("--tokenizer", default="tokenization/tokenizer.json", help="a tokenizer.json (default the course's own)")
     add("--preset", choices=PRESETS, default="cpu", help="sizes for a try, a laptop, a GPU (default cpu)")
     add("--depth", type=positive_int, help="the one dial: layers; width, heads, learning rate and steps follow")
     add("--layers", type=positive_int, help="layers, where they are not to be the depth")
-    add("--steps", type=positive_int, help="training steps")
+    add("--steps", type=positive_int, help="training steps; the default grows with the model's parameters")
     add("--batch-size", type=positive_int, help="tokens in one step, over all its stories")
     add("--context", type=positive_int, help="the most tokens the model sees at once")
     add("--accumulate", type=positive_int, default=1, help="cut each batch into this many parts, for less memory")
@@ -137,23 +155,40 @@ def parse(argv):
     add("--resume", action="store_true", help="go on from the last checkpoint in --out, exactly")
     add("--plot", metavar="FILE", help="draw the curve of the training as SVG or PNG")
     args = parser.parse_args(argv)
-    for name, value in PRESETS[args.preset].items():
+    preset, steps = PRESETS[args.preset], args.steps
+    for name, value in preset.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
+    if steps is None:
+        args.steps = steps_at(args.depth, args.batch_size, preset)
+    if args.context < 16:
+        parser.error("--context must be at least 16 tokens")
+    if args.plot and not args.plot.endswith((".svg", ".png")):
+        parser.error("--plot takes a file that ends in .svg or .png")
     if args.learning_rate is None:  # wider layers want smaller steps
         args.learning_rate = 4e-3 * (256 / from_depth(args.depth).hidden_size) ** 0.5
     return args
 
 
-def train(args, model, optimizers, stories, evaluate, save, start, history):
-    """The loop. Stops early, after a whole step, where `Ctrl-C` or SIGTERM asked for it; returns the steps done."""
+@contextmanager
+def asked_to_stop():
+    """A list that Ctrl-C and SIGTERM fill, in place of ending the program in the middle of a step."""
     stop = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.append(True))
+    before = {number: signal.signal(number, lambda *_: stop.append(True)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(args, model, optimizers, stories, evaluate, save, start, history, stop):
+    """The loop. Ends early, after a whole step and saved, where something is in `stop`; returns the steps done."""
     context, dtype = model.config.max_position_embeddings, choose_dtype(args.dtype, next(model.parameters()).device)
     plan = batch_plan(stories, context, args.batch_size, args.seed)
     for _ in range(start):
         next(plan)  # the steps that an earlier run has done
+    done = start
     bar = tqdm(range(start, args.steps), initial=start, total=args.steps, unit="step", smoothing=0.05, disable=None)
     mark, tokens, losses = time.perf_counter(), 0, []
     for step in bar:
@@ -162,14 +197,18 @@ def train(args, model, optimizers, stories, evaluate, save, start, history):
         parts = [make_batch(stories, indices[i: i + size], context) for i in range(0, len(indices), size)]
         lr = learning_rate_at(step, args.steps, args.learning_rate, args.warmup, args.decay)
         losses.append(train_step(model, optimizers, parts, lr, args.clip, dtype))
+        if not math.isfinite(losses[-1]):
+            raise UserError(f"the loss at step {step} is {losses[-1]}; try a smaller --learning-rate than "
+                            f"{args.learning_rate:.2g}; the last checkpoint is as it was")
         tokens += sum((targets != -1).sum().item() for _, targets in parts)
         done = step + 1
         bar.set_postfix_str(f"loss {losses[-1]:.3f}, {tokens / (time.perf_counter() - mark):,.0f} tokens/s")
-        if done % args.eval_every == 0 and done < args.steps:
-            seen = sum(losses) / len(losses)
-            history.append({"step": done, "loss": seen, "bpb": evaluate(), "lr": lr})
-            bar.write(f"step {done:6}  loss {seen:.3f}  bpb {history[-1]['bpb']:.4f}  lr {lr:.2e}  "
-                      f"{tokens / (time.perf_counter() - mark):,.0f} tokens/s", file=sys.stdout)
+        if done % args.eval_every == 0 or done == args.steps:
+            seen, speed = sum(losses) / len(losses), tokens / (time.perf_counter() - mark)
+            bpb, told = evaluate()
+            history.append({"step": done, "loss": seen, "bpb": bpb, "lr": lr})
+            bar.write(f"step {done:6}  loss {seen:.3f}  bpb {bpb:.4f}  lr {lr:.2e}  {speed:,.0f} tokens/s\n"
+                      f"    {told!r}", file=sys.stdout)
             sys.stdout.flush()
             mark, tokens, losses = time.perf_counter(), 0, []
         if done % args.save_every == 0 or done == args.steps or stop:
@@ -177,7 +216,22 @@ def train(args, model, optimizers, stories, evaluate, save, start, history):
         if stop:
             bar.close()
             break
-    return done if args.steps > start else start
+    return done
+
+
+def build(args, vocab_size):
+    """The model that the flags ask for, with random weights or those of --init. Seeds torch, for the dropout."""
+    torch.manual_seed(args.seed)
+    config = replace(from_depth(args.depth, vocab_size, args.context), dropout=args.dropout)
+    if args.layers:
+        config.num_hidden_layers = args.layers
+    model = Storyteller(config).initialize(args.seed)
+    if args.init:
+        known = load_model(args.init)
+        if replace(known.config, max_position_embeddings=args.context, dropout=args.dropout) != config:
+            raise UserError(f"--init {args.init}: its sizes are not those asked for here, {config}")
+        model.load_state_dict(known.state_dict())
+    return model
 
 
 def main(argv=None):
@@ -185,6 +239,10 @@ def main(argv=None):
     if args.threads:
         torch.set_num_threads(args.threads)
     device = choose_device(args.device)
+    try:
+        Path(args.out).mkdir(parents=True, exist_ok=True)  # now, and not after an hour of training
+    except OSError as error:
+        raise UserError(f"--out {args.out}: {error.strerror}") from None
     tokenizer = load_tokenizer(args.tokenizer)
     texts = {split: [s for folder in args.data for s in load_split(folder, split)] for split in ("train", "valid")}
     encoded = {split: encode_stories(stories, tokenizer) for split, stories in texts.items()}
@@ -193,15 +251,8 @@ def main(argv=None):
     print(f"read {', '.join(args.data)}: {len(texts['train']):,} stories to train on ({tokens:,} tokens), "
           f"{len(texts['valid']):,} to test; of the positions {padding:.1%} are padding, {cut:.1%} of the tokens are cut")
 
-    torch.manual_seed(args.seed)
-    config = replace(from_depth(args.depth, tokenizer.n_vocab, args.context), dropout=args.dropout)
-    if args.layers:
-        config.num_hidden_layers = args.layers
-    model = Storyteller(config).initialize(args.seed)
-    if args.init:
-        model.load_state_dict(load_model(args.init).state_dict())
-    model = model.to(device).train()
-    optimizers = make_optimizers(model, args.optimizer, args.weight_decay)
+    model = build(args, tokenizer.n_vocab).to(device).train()
+    config, optimizers = model.config, make_optimizers(model, args.optimizer, args.weight_decay)
     print(f"built {model.count_parameters():,} parameters: {config.num_hidden_layers} layers, width {config.hidden_size}, "
           f"{config.num_attention_heads} heads; on {device} in {choose_dtype(args.dtype, device)}, "
           f"{torch.get_num_threads()} threads; {args.steps} steps of about {args.batch_size:,} tokens, "
@@ -212,25 +263,32 @@ def main(argv=None):
         start, history = load_training(resume_file, args, encoded["train"], model, optimizers)
         print(f"going on after step {start}" if start else "no checkpoint yet: starting from the beginning")
 
+    def sample(tokens):
+        return tell(model, tokenizer, "Once upon a time", tokens, seed=args.seed)
+
     def evaluate(count=args.eval_stories):
         step = max(1, len(texts["valid"]) // count)  # evenly spread, so that every folder is in it
         return bits_per_byte(model, texts["valid"][::step], encoded["valid"][::step],
-                             dtype=choose_dtype(args.dtype, device))
+                             dtype=choose_dtype(args.dtype, device)), sample(24)
 
     def save(step):
         save_training(resume_file, args, encoded["train"], model, optimizers, step, history)
         save_checkpoint(args.out, model, args.tokenizer)
 
+    if start == 0:
+        print(f"before training it says: {sample(12)!r}")
     began = time.perf_counter()
-    done = train(args, model, optimizers, encoded["train"], evaluate, save, start, history)
+    with asked_to_stop() as stop:
+        done = train(args, model, optimizers, encoded["train"], evaluate, save, start, history, stop)
+    if start == args.steps:  # a run that was killed just before it had written the model
+        save_checkpoint(args.out, model, args.tokenizer)
     if done < args.steps:
         print(f"stopped after step {done}, saved; go on with the same command and --resume")
         return
-    print(f"trained in {time.perf_counter() - began:.0f} s; a story:\n\n"
-          f"{tell(model, tokenizer, 'Once upon a time', seed=args.seed)}\n")
+    print(f"trained in {time.perf_counter() - began:.0f} s; a story:\n\n{sample(200)}\n")
     if args.plot:
         plot_curve(history, args.plot)
-    for folder in args.data:
+    for folder in dict.fromkeys(args.data + args.score):
         valid = load_split(folder, "valid")
         bpb = bits_per_byte(model, valid, encode_stories(valid, tokenizer))
         append_score("transformer", f"Storyteller, {model.count_parameters() / 1e6:.1f}M", folder, bpb)

@@ -3,15 +3,17 @@
 // One object, `now`, is everything there is to know of the story on the page; render() shows it. The page
 // is always in one of four modes: start (a beginning is being written), telling, reading, editing.
 
-import { some } from "./beginnings.js";
+import * as beginnings from "./beginnings.js";
 import { Place, get, keepDraft, lastDraft } from "./keeping.js";
 import { announce, explain, notice, renderPage, renderWhileTyping } from "./look.js";
 import { Growing, offsetAt } from "./paper.js";
 import * as shelf from "./shelf.js";
+import * as taking from "./taking.js";
 import { ask, tell } from "./telling.js";
 
 const $ = (id) => document.getElementById(id);
 const SAVE_AFTER = 800; // milliseconds after the last key
+const REMEMBER_AFTER = 500; // milliseconds, while a story is being told
 const TRY_AGAIN_AFTER = 5000; // milliseconds, where the server does not answer
 
 const blank = () => ({
@@ -20,7 +22,7 @@ const blank = () => ({
   base: null, // what the last telling went on from
   takes: [], // the tellings from there: { text, reason }
   take: 0, // which of them is shown
-  cut: false, // the story is longer than the model's context, and the reader said: go on from its last part
+  cut: false, // it is longer than the model's context, and the reader said: go on from its last part
   speed: "",
   saving: "",
   place: new Place(),
@@ -28,20 +30,27 @@ const blank = () => ({
 
 let now = blank();
 let begun = ""; // a beginning that was typed and not told yet: it is there again with the next new story
-let stopTelling = null; // while a story is being told: ends it
+let telling = null; // { stop, ended } while a story is being told
 let following = true; // the page scrolls along with the story
-let saveTimer = null;
+let saveTimer = null, rememberTimer = null;
 
 const render = () => renderPage(now);
-const words = (text) => text.trim().split(/\s+/).length;
+const countWords = (text) => text.trim().split(/\s+/).length;
+const toTheEnd = () => window.scrollTo(0, document.documentElement.scrollHeight);
 
 // ---- keeping
 
+const chosenLength = () => document.querySelector("input[name=length]:checked").value;
+
+// The draft: what a reload brings back.
 function remember() {
+  clearTimeout(rememberTimer);
+  rememberTimer = null;
   if (now.mode === "start") begun = now.text;
   const { text, base, takes, take, cut, speed } = now;
   const mode = now.mode === "telling" ? "reading" : now.mode;
-  keepDraft({ mode, text, base, takes, take, cut, speed, place: now.place.known(), begun, ...settings() });
+  const settings = { voice: $("voice").value, length: chosenLength() };
+  keepDraft({ mode, text, base, takes, take, cut, speed, place: now.place.known(), begun, ...settings });
 }
 
 // The reader or the model has changed the text.
@@ -69,7 +78,8 @@ async function save(more) {
     shelf.refresh();
   } catch (error) {
     saved = false;
-    story.saving = error.code === "away" ? "not on the shelf yet: the server is away" : `not kept: ${error.message}`;
+    const why = error.code === "away" ? "not on the shelf yet: the server is away" : `not kept: ${error.message}`;
+    story.saving = why;
     if (story === now && error.code === "away") saveSoon(TRY_AGAIN_AFTER);
   }
   if (story === now) {
@@ -80,9 +90,6 @@ async function save(more) {
 }
 
 // ---- telling
-
-const chosenLength = () => document.querySelector("input[name=length]:checked").value;
-const settings = () => ({ voice: $("voice").value, length: chosenLength() });
 
 async function whatIsWanted(base) {
   const wanted = { prompt: base, temperature: Number($("voice").value) };
@@ -98,61 +105,64 @@ async function whatIsWanted(base) {
 // stands, where the new one starts before its end.
 function takesToKeep(base, again) {
   if (again) return now.takes;
-  return now.mode !== "start" && !base.startsWith(now.text.trimEnd()) ? [{ text: now.text, reason: null }] : [];
+  const leavesOut = now.mode !== "start" && !base.startsWith(now.text.trimEnd());
+  return leavesOut ? [{ text: now.text, reason: null }] : [];
 }
 
-// Tells on from `base`; `again`: another telling from the same base.
-async function tellFrom(base, again = false) {
-  if (stopTelling || !base.trim()) return;
+// Tells on from `base`. `again`: another telling from the same base; `aside`: a typed beginning to keep.
+async function tellFrom(base, again = false, aside = now.mode === "start" ? "" : begun) {
+  if (telling || !base.trim()) return;
   clearTimeout(saveTimer);
   const before = { ...now };
   const takes = takesToKeep(base, again);
-  Object.assign(now, { mode: "telling", base, text: base, takes: [...takes, { text: base, reason: null }], take: takes.length });
+  Object.assign(now, { mode: "telling", base, text: base, speed: "", saving: "" });
+  Object.assign(now, { takes: [...takes, { text: base, reason: null }], take: takes.length });
   const controller = new AbortController();
-  stopTelling = () => controller.abort();
+  let hasEnded;
+  telling = { stop: () => controller.abort(), ended: new Promise((resolve) => (hasEnded = resolve)) };
   following = true;
   notice("");
   render();
-  const growing = new Growing(base);
-  const thinking = setTimeout(() => ($("progress").textContent = "The storyteller is thinking…"), 700);
+  const growing = new Growing(base, () => following && toTheEnd());
   $("progress").textContent = "";
+  const thinking = setTimeout(() => ($("progress").textContent = "The storyteller is thinking…"), 700);
   $("stop").focus({ preventScroll: true });
   announce("The storyteller begins.");
   let reason = "stopped", failure = null;
   try {
-    const told = await tell(await whatIsWanted(base), controller.signal, (piece) => {
+    const how = await tell(await whatIsWanted(base), controller.signal, (piece) => {
       clearTimeout(thinking);
       $("progress").textContent = "";
       setText(now.text + piece);
       growing.add(piece);
-      remember();
-      if (following) window.scrollTo(0, document.documentElement.scrollHeight);
+      rememberTimer ||= setTimeout(remember, REMEMBER_AFTER);
     });
-    reason = told.reason;
-    now.speed = told.tokens > 5 && told.seconds > 0 ? `${Math.round(told.tokens / told.seconds)} tokens/s` : "";
+    reason = how.reason;
+    if (how.tokens > 5 && how.seconds > 0) now.speed = `${Math.round(how.tokens / how.seconds)} tokens/s`;
   } catch (error) {
     if (error.name !== "AbortError") failure = error;
   }
   clearTimeout(thinking);
-  stopTelling = null;
-  if (now.text === base) return nothingTold(before, base, again, reason, failure);
-  growing.flush();
-  told(reason, failure);
+  growing.finish();
+  telling = null;
+  if (now.text === base) nothingTold(before, base, again, reason, failure);
+  else told(reason, failure, aside);
+  hasEnded();
 }
 
-function told(reason, failure) {
+function told(reason, failure, aside) {
   const hadFocus = [$("stop"), document.body].includes(document.activeElement);
   now.takes[now.take].reason = reason;
   now.mode = "reading";
-  begun = "";
+  begun = aside;
   render();
-  if (following) window.scrollTo(0, document.documentElement.scrollHeight);
+  if (following) toTheEnd();
   remember();
   save();
   if (hadFocus) $("tell").focus({ preventScroll: true });
   if (failure) return notice(explain(failure), "Go on", goOn);
   const said = { stop: "The story has ended", length: "The storyteller pauses" }[reason] ?? "Stopped";
-  announce(`${said}, after ${words(now.text)} words.`);
+  announce(`${said}, after ${countWords(now.text)} words.`);
 }
 
 // Everything is as it was before; the reader learns why.
@@ -167,25 +177,32 @@ function nothingTold(before, base, again, reason, failure) {
       tellFrom(base, again);
     });
   } else if (failure) notice(explain(failure), "Try again", () => tellFrom(base, again));
-  else if (reason === "stop" && !base.endsWith("\n")) tellFrom(`${base}\n\n`, again); // it saw an end: a new paragraph
-  else if (reason === "stop") notice("The storyteller finds that the story ends here. Add some words, and it goes on.");
-  else announce("Stopped.");
+  else if (reason !== "stop") announce("Stopped.");
+  else if (!base.endsWith("\n")) tellFrom(`${base}\n\n`, again); // it sees an end there: so a new paragraph
+  else notice("The storyteller finds that the story ends here. Add some words of your own, and it goes on.");
 }
 
-// The text as the model is given it: it brings its own space along.
+// The text as the model is given it: a piece brings its own space along.
 const trimmed = (text) => text.replace(/[^\S\n]+$/, "").replace(/\n{3,}$/, "\n\n");
 
 function goOn() {
-  const ended = now.takes[now.take]?.reason === "stop";
   if (!now.text.trim()) return $("pen").focus();
+  const ended = now.takes[now.take]?.reason === "stop";
   tellFrom(trimmed(now.text) + (ended && !now.text.endsWith("\n") ? "\n\n" : ""));
 }
 
 const goOnFromCursor = () => tellFrom(trimmed(now.text.slice(0, $("pen").selectionStart)));
 
+function surprise() {
+  const typed = now.text;
+  now.text = beginnings.surprise();
+  tellFrom(now.text, false, typed);
+}
+
 function showTake(step) {
   now.take = Math.min(Math.max(now.take + step, 0), now.takes.length - 1);
   now.text = now.takes[now.take].text;
+  now.saving = "";
   render();
   remember();
   saveSoon();
@@ -194,11 +211,12 @@ function showTake(step) {
 
 // ---- editing
 
-function edit(offset = null) {
+function edit(offset = now.text.length) {
+  const clicked = offset !== now.text.length;
   now.mode = "editing";
   render();
-  $("pen").focus({ preventScroll: offset !== null });
-  $("pen").setSelectionRange(offset ?? now.text.length, offset ?? now.text.length);
+  $("pen").focus({ preventScroll: clicked });
+  $("pen").setSelectionRange(offset, offset);
   renderWhileTyping(now);
 }
 
@@ -213,11 +231,14 @@ function doneEditing() {
 
 // ---- another story
 
-// Resolves with true where the story on the page may be left: it is on the shelf, or the reader says so.
+// Ends what is being told and saves. Resolves with true where the page may show another story.
 async function leave(then) {
-  stopTelling?.();
+  if (telling) {
+    telling.stop();
+    await telling.ended;
+  }
   if (await save()) return true;
-  notice("This story is not on the shelf yet: the server does not answer. Copy it, or wait a little.", "Leave it all the same", then);
+  notice("This story is not on the shelf yet: the server does not answer.", "Leave it all the same", then);
   return false;
 }
 
@@ -228,7 +249,7 @@ async function newStory() {
 function startAnew() {
   now = blank();
   now.text = begun;
-  offerBeginnings();
+  beginnings.offer(choose);
   notice("");
   render();
   remember();
@@ -236,84 +257,44 @@ function startAnew() {
   $("pen").focus();
 }
 
+// Typed in for the reader, so that Ctrl+Z brings back what was there.
+function choose(beginning) {
+  $("pen").focus();
+  $("pen").select();
+  if (!document.execCommand("insertText", false, beginning)) $("pen").value = beginning;
+  setText(beginning);
+  renderWhileTyping(now);
+  remember();
+}
+
 async function openStory(id) {
-  const show = async () => {
-    try {
-      const story = await get(id);
-      now = { ...blank(), mode: "reading", text: story.text, place: new Place() };
-      now.place.take(story, story.titled ? story.title : null);
-      now.place.title = story.title;
-      now.place.titled = story.titled;
-      notice("");
-      render();
-      remember();
-      window.scrollTo(0, 0);
-      $("main").focus({ preventScroll: true });
-      announce(`Opened “${story.title}”.`);
-    } catch (error) {
-      notice(explain(error), "Try again", show);
-    }
-  };
-  if (now.place.id !== id && (await leave(show))) show();
+  if (now.place.id !== id && (await leave(() => showStory(id)))) showStory(id);
 }
 
-function offerBeginnings() {
-  $("beginning-list").replaceChildren(...some(4).map((beginning) => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    button.type = "button";
-    button.className = "beginning";
-    button.textContent = beginning;
-    button.addEventListener("click", () => {
-      now.text = beginning;
-      render();
-      remember();
-      $("pen").focus();
-      $("pen").setSelectionRange(beginning.length, beginning.length);
-    });
-    item.append(button);
-    return item;
-  }));
-}
-
-function surprise() {
-  [now.text] = some(1, [...document.querySelectorAll(".beginning")].map((button) => button.textContent));
-  goOn();
-}
-
-// ---- taking a story along
-
-const download = () => {
-  const link = document.createElement("a");
-  const title = now.place.title || "A story";
-  link.href = URL.createObjectURL(new Blob([`${title}\n\n${now.text.trim()}\n`], { type: "text/plain;charset=utf-8" }));
-  link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").toLowerCase() || "story"}.txt`;
-  link.click();
-  URL.revokeObjectURL(link.href);
-  announce("Downloaded.");
-};
-
-async function copy() {
+async function showStory(id) {
   try {
-    await navigator.clipboard.writeText(now.text.trim());
-  } catch { // not allowed, or not over a secure connection: the old way
-    const area = document.createElement("textarea");
-    area.value = now.text.trim();
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
+    const story = await get(id);
+    now = { ...blank(), mode: "reading", text: story.text };
+    now.place.adopt(story);
+    notice("");
+    render();
+    remember();
+    window.scrollTo(0, 0);
+    $("main").focus({ preventScroll: true });
+    announce(`Opened “${story.title}”.`);
+  } catch (error) {
+    notice(explain(error), "Try again", () => showStory(id));
   }
-  $("copy").textContent = "Copied";
-  setTimeout(() => ($("copy").textContent = "Copy"), 2000);
-  announce("Copied.");
 }
 
 // ---- the reader's hands
 
 function listen() {
   const clicks = {
-    tell: goOn, stop: () => stopTelling?.(), again: () => tellFrom(now.base, true), surprise, edit: () => edit(), done: doneEditing,
-    earlier: () => showTake(-1), later: () => showTake(1), "from-cursor": goOnFromCursor, new: newStory, copy, download,
+    tell: goOn, stop: () => telling?.stop(), again: () => tellFrom(now.base, true), surprise,
+    edit: () => edit(), done: doneEditing, earlier: () => showTake(-1), later: () => showTake(1),
+    "from-cursor": goOnFromCursor, new: newStory, copy,
+    download: () => taking.download(now.place.title || "A story", now.text.trim()),
   };
   for (const [id, action] of Object.entries(clicks)) $(id).addEventListener("click", action);
   $("pen").addEventListener("input", () => {
@@ -331,42 +312,75 @@ function listen() {
     saveSoon();
   });
   $("title").addEventListener("blur", () => renderWhileTyping(now));
-  for (const name of ["voice", "settings"]) $(name).addEventListener("input", remember);
+  $("settings").addEventListener("input", remember);
   $("paper").addEventListener("click", (event) => {
     const selecting = !document.getSelection().isCollapsed, mouse = matchMedia("(pointer: fine)").matches;
-    if (now.mode === "reading" && mouse && !selecting) edit(offsetAt(event.clientX, event.clientY));
+    if (now.mode === "reading" && mouse && !selecting) edit(offsetAt(event.clientX, event.clientY) ?? undefined);
   });
-  document.addEventListener("keydown", (event) => {
-    if ($("shelf").open) return;
-    const tellKey = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-    if (tellKey && event.shiftKey && now.mode === "editing") goOnFromCursor();
-    else if (tellKey && now.mode !== "telling") goOn();
-    else if (event.key === "Escape" && now.mode === "telling") stopTelling?.();
-    else if (event.key === "Escape" && now.mode === "editing") doneEditing();
-    else return;
-    event.preventDefault();
-  });
-  const away = () => (following = false);
-  addEventListener("wheel", (event) => event.deltaY < 0 && away(), { passive: true });
-  addEventListener("touchmove", away, { passive: true });
+  document.addEventListener("keydown", keys);
+  const lookAway = () => (following = false);
+  addEventListener("wheel", (event) => event.deltaY < 0 && lookAway(), { passive: true });
+  addEventListener("touchmove", lookAway, { passive: true });
   addEventListener("scroll", () => {
     const below = document.documentElement.scrollHeight - innerHeight - scrollY;
     if (below < 40) following = true;
   }, { passive: true });
   addEventListener("pagehide", () => {
     remember();
-    if (now.mode !== "start") save({ keepalive: true });
+    save({ keepalive: true });
   });
 }
 
-function restore(draft) {
+function keys(event) {
+  if ($("shelf").open) return;
+  const tellKey = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+  if (tellKey && event.shiftKey && now.mode === "editing") goOnFromCursor();
+  else if (tellKey && now.mode !== "telling") goOn();
+  else if (event.key === "Enter" && event.target === $("title")) $("title").blur();
+  else if (event.key === "Escape" && now.mode === "telling") telling.stop();
+  else if (event.key === "Escape" && now.mode === "editing") doneEditing();
+  else return;
+  event.preventDefault();
+}
+
+async function copy() {
+  await taking.copy(now.text.trim());
+  $("copy").textContent = "Copied";
+  setTimeout(() => ($("copy").textContent = "Copy"), 2000);
+  announce("Copied.");
+}
+
+// ---- the beginning of a visit
+
+// A reload finds everything as it was. A new tab begins anew, unless something is not on the shelf yet.
+function restore({ draft, here }) {
   if (!draft) return;
   $("voice").value = draft.voice;
-  const length = document.querySelector(`input[name=length][value="${CSS.escape(draft.length)}"]`);
-  if (length) length.checked = true;
-  const { mode, text, base, takes, take, cut, speed } = draft;
-  Object.assign(now, { mode, text, base, takes, take, cut, speed, place: new Place(draft.place) });
+  document.querySelectorAll("input[name=length]").forEach((input) => (input.checked = input.value === draft.length));
   begun = draft.begun;
+  now.text = begun;
+  const { mode, text, base, takes, take, cut, speed } = draft;
+  const place = new Place(draft.place);
+  if (mode !== "start" && (here || !place.isSaved(text))) {
+    Object.assign(now, { mode, text, base, takes, take, cut, speed, place });
+  }
+}
+
+// The restored story may have changed on the shelf meanwhile, or be gone from it.
+async function meetTheShelf() {
+  const story = now;
+  try {
+    if (story.place.id !== null) {
+      const kept = await get(story.place.id);
+      if (story !== now || telling) return;
+      if (kept.version !== story.place.version && story.place.isSaved(story.text)) return showStory(kept.id);
+    }
+    if (story.place.isSaved(story.text)) story.saving = "kept on the shelf";
+  } catch (error) {
+    if (error.code === "not_found") story.place.forget();
+  }
+  renderWhileTyping(now);
+  save();
 }
 
 try {
@@ -377,10 +391,15 @@ try {
 listen();
 shelf.setUp({
   open: openStory,
-  beforeRemove: async (id) => now.place.id === id && now.place.last,
+  beforeRemove: async (id) => {
+    if (now.place.id !== id) return;
+    telling?.stop();
+    await telling?.ended;
+    await now.place.last;
+  },
   removed: (id) => now.place.id === id && startAnew(),
 });
-offerBeginnings();
+beginnings.offer(choose);
 render();
 if (now.mode === "start") $("pen").focus();
-else save();
+else meetTheShelf();

@@ -1,6 +1,6 @@
 // Beginnings to choose from. Each has a name and a thing or a trouble: a small model goes on best from those.
 
-export const BEGINNINGS = [
+const BEGINNINGS = [
   "Once upon a time, a small owl named Pip was afraid of the dark.",
   "One rainy morning, Mia found a little blue door in the old oak tree.",
   "Tom had a red kite, and he loved it more than anything.",
@@ -24,11 +24,29 @@ export const BEGINNINGS = [
 ];
 
 // `count` of them in random order, none of which is in `without`.
-export function some(count, without = []) {
+function some(count, without = []) {
   const left = BEGINNINGS.filter((beginning) => !without.includes(beginning));
   const chosen = [];
   while (chosen.length < count && left.length) {
     chosen.push(...left.splice(Math.floor(Math.random() * left.length), 1));
   }
   return chosen;
+}
+
+// Four to choose from, as buttons in the page's list. choose(text) is what a click does.
+export function offer(choose) {
+  document.getElementById("beginning-list").replaceChildren(...some(4).map((beginning) => {
+    const item = document.createElement("li"), button = document.createElement("button");
+    button.type = "button";
+    button.className = "beginning";
+    button.textContent = beginning;
+    button.addEventListener("click", () => choose(beginning));
+    item.append(button);
+    return item;
+  }));
+}
+
+// One that is not on offer.
+export function surprise() {
+  return some(1, [...document.querySelectorAll(".beginning")].map((button) => button.textContent))[0];
 }

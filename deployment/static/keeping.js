@@ -15,11 +15,13 @@ export function keepDraft(draft) {
   }
 }
 
+// { draft, here }: the last one, and whether it is this tab's own.
 export function lastDraft() {
   try {
-    return JSON.parse(sessionStorage.getItem(DRAFT) ?? localStorage.getItem(DRAFT));
+    const own = sessionStorage.getItem(DRAFT);
+    return { draft: JSON.parse(own ?? localStorage.getItem(DRAFT)), here: own !== null };
   } catch {
-    return null;
+    return { draft: null, here: false };
   }
 }
 
@@ -37,7 +39,19 @@ export class Place {
   }
 
   isSaved(text) {
-    return this.id !== null && this.saved === JSON.stringify([text, this.titled ? this.title : null]);
+    return this.saved === JSON.stringify([text, this.titled ? this.title : null]);
+  }
+
+  // Becomes the place of a story that the shelf has given.
+  adopt(story) {
+    this.title = story.title;
+    this.titled = story.titled;
+    this.take(story, story.titled ? story.title : null);
+  }
+
+  // The story has been removed: it comes back to the shelf, as a new one, when it is changed.
+  forget() {
+    this.id = this.version = null;
   }
 
   // Saves the text as it is now. Resolves with "saved", or "copied" where another window had changed the

@@ -30,7 +30,7 @@ export function renderPage(now) {
   document.body.dataset.mode = now.mode;
   for (const [id, modes] of Object.entries(SHOWN)) $(id).hidden = !modes.includes(now.mode);
   $("tell").textContent = TELL[now.mode] ?? "";
-  $("pen").setAttribute("aria-label", PEN[now.mode] ?? "");
+  $("pen").setAttribute("aria-label", PEN[now.mode] ?? PEN.editing);
   $("paper").setAttribute("aria-busy", String(now.mode === "telling"));
   $("ornament").hidden = !reading || now.takes[now.take]?.reason !== "stop";
   $("again").hidden = !reading || now.base === null;

@@ -34,10 +34,13 @@ export function show(text) {
   for (const { text: words, start } of paragraphs(text)) newParagraph(start).textContent = curly(words);
 }
 
-// Grows the text shown, word by word: an unfinished word waits for its end.
+// Grows the text shown, word by word: an unfinished word waits for its end. What comes between two frames of
+// the screen is drawn together; `drawn` is called after it.
 export class Growing {
-  constructor(text) {
+  constructor(text, drawn) {
     show(text);
+    this.drawn = drawn;
+    this.frame = 0;
     this.length = text.length; // of what is shown
     this.held = "";
     this.broken = /\n$/.test(text); // the next word begins a paragraph
@@ -49,11 +52,21 @@ export class Growing {
 
   add(piece) {
     this.held += piece;
-    const whole = this.held.search(/\s\S*$/); // up to the last white space, words are whole
-    if (whole > 0) this.flush(whole);
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw(this.held.search(/\s\S*$/)); // up to the last white space, words are whole
+      this.drawn();
+    });
   }
 
-  flush(end = this.held.length) {
+  // Draws what is left: the story has ended.
+  finish() {
+    cancelAnimationFrame(this.frame);
+    this.draw(this.held.length);
+  }
+
+  draw(end) {
+    if (end <= 0) return;
     for (const part of this.held.slice(0, end).match(/\n+|[^\S\n]*[^\s]+|[^\S\n]+/g) ?? []) {
       if (part.startsWith("\n")) this.broken = true;
       else this.word(part);
