@@ -5,19 +5,19 @@ bigram       :=
 micrograd    :=
 mlp          :=
 attention    :=
-transformer  := by_hand.py gpt2.py changes.py model.py train.py sample.py
+transformer  := by_hand.py gpt2.py changes.py model.py data.py train.py checkpoint.py sample.py
 tokenization := basic.py bpe.py
 optimization :=
 device       :=
 precision    :=
 distributed  :=
-datasets     := english.py names.py people.py places.py things.py thesaurus.py events.py storyland.py synthesize.py \
-                clean.py dedup.py prepare.py shards.py loader.py rename.py
+datasets     := english.py names.py people.py places.py things.py thesaurus.py events.py storyland.py questions.py \
+                roll_call.py strict_reader.py synthesize.py clean.py dedup.py prepare.py shards.py loader.py rename.py
 inference    := by_hand.py kv_cache.py sampling.py model.py generate.py bench.py
 quantization :=
 sft          :=
 rl           :=
-deployment   := shelf.py evaluate.py "app.py --check"
+deployment   := by_hand.py blocking.py shelf.py evaluate.py "app.py --check"
 multimodal   :=
 
 CHAPTERS := bigram micrograd mlp attention transformer tokenization optimization device precision \

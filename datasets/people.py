@@ -111,7 +111,7 @@ owl | 2 | any wise flies | wise,old,brown,sleepy | mushrooms | hoot | fly glide
 robin | 1 | any small flies | little,red,cheerful | berries | chirp | fly hop
 sparrow | 1 | any small flies | little,brown,busy | seeds | chirp | fly flutter
 crow | 2 | any flies | black,clever,noisy | corn | caw | fly flap
-blue jay | 1 | any small flies | blue,noisy,bright | acorns | chatter | fly flutter
+jay | 1 | any small flies | blue,noisy,bright | acorns | chatter | fly flutter
 woodpecker | 1 | any small flies | spotted,busy,red-headed | beetles | tap | fly flutter
 pigeon | 1 | any small flies | gray,plump,calm | bread crumbs | coo | fly flap
 eagle | 3 | any flies strong | proud,golden,mighty | fish | screech | fly soar
@@ -180,7 +180,16 @@ unicorn | 5 | any magic wild | white,shy,shining | sweet grass | neigh | trot ga
 monster | 5 | any hands strong wild | furry,blue,shy,green | spaghetti | growl | stomp shuffle
 """
 
-HAND = {"hands": "hand", "paws": "paw", "wings": "wing", "fins": "fin", "legs": "leg", "hooves": "hoof", "sides": "side", "feet": "foot"}
+HAND = {
+    "hands": "hand",
+    "paws": "paw",
+    "wings": "wing",
+    "fins": "fin",
+    "legs": "leg",
+    "hooves": "hoof",
+    "sides": "side",
+    "feet": "foot",
+}
 
 
 @dataclass(frozen=True)
@@ -203,6 +212,7 @@ class Kind:
     @property
     def walked(self):
         from english import past
+
         return "[" + "|".join(map(past, self.moves)) + "]"
 
 
@@ -218,6 +228,8 @@ def read_kinds(lines):
         words = {*shared.split(), *tags.split(), group, noun.replace(" ", "_")}
         if words & {"vehicle", "sky"}:
             hands = "sides"
+        elif noun in ("deer", "fawn", "reindeer", "zebra", "giraffe", "unicorn"):
+            hands = "hooves"
         elif noun in ("hen", "rooster", "chick", "goose", "turkey"):
             hands = "wings"
         elif words & {"hands"} and group not in ("jungle",):
@@ -226,8 +238,18 @@ def read_kinds(lines):
             hands = "paws"
         if "paws" in words or "hands" in words:
             words.add("holds")
-        kinds[noun] = Kind(noun, group, int(size), frozenset(words), tuple(looks.split(",")), food, sound,
-                           tuple((moves or default).split()), hands, HAND[hands])
+        kinds[noun] = Kind(
+            noun,
+            group,
+            int(size),
+            frozenset(words),
+            tuple(looks.split(",")),
+            food,
+            sound,
+            tuple((moves or default).split()),
+            hands,
+            HAND[hands],
+        )
     return kinds
 
 

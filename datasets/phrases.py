@@ -13,7 +13,7 @@ FRAGMENTS = {
     "surprised": "surprised|amazed|astonished|startled",
     "very": "very|so|really|terribly|quite",
     "soon": "soon|before long|in a little while|after a while|a moment later|not long after|shortly after that",
-    "then": "then|next|after that|a bit later|right after that",
+    "then": "then|next|after that|a bit later|just then",
     "suddenly": "suddenly|all at once|all of a sudden|just then|at that moment|without warning",
     "finally": "finally|at last|in the end|after all that|at long last",
     "said": "said|said softly|answered|replied|called|told {whom.o}",
@@ -37,15 +37,15 @@ FRAGMENTS = {
     "thanks": "thank you|thank you so much|thanks a lot|thank you very much|many thanks|oh, thank you",
     "of_course": "of course|sure|yes|gladly|with pleasure|certainly|yes, let us try",
     "tears": "tears [ran|rolled] down {who.his} [cheeks|face]|{who.his} eyes filled with tears|{who.his} lip trembled"
-             "|a [big |fat |]tear rolled down {who.his} cheek|{who.his} throat felt tight|{who.his} chin shook",
+    "|a [big |fat |]tear rolled down {who.his} cheek|{who.his} throat felt tight|{who.his} chin shook",
     "heart_sinks": "{who.his} heart sank|{who.his} tummy felt [cold|tight|funny]|{who.his} face fell"
-                   "|{who.his} shoulders drooped|{who.his} smile was gone",
+    "|{who.his} shoulders drooped|{who.his} smile was gone",
     "heart_jumps": "{who.his} heart [jumped|leaped|danced] for joy|{who.his} eyes [shone|sparkled|lit up]|{who.his} face [glowed|"
-                   "lit up]|{who.he} could not stop smiling|{who.he} [jumped|hopped] up and down|{who.he} felt warm all over",
+    "lit up]|{who.he} could not stop smiling|{who.he} [jumped|hopped] up and down|{who.he} felt warm all over",
     "brave_breath": "took a deep breath|counted to three|closed {who.his} eyes for a moment|[stood|sat] up tall"
-                    "|gathered all {who.his} courage",
+    "|gathered all {who.his} courage",
     "think": "thought [hard|for a while|about it|and thought]|rubbed {who.his} [chin|nose|head]|had an idea"
-             "|sat down to think|tilted {who.his} head|frowned and thought",
+    "|sat down to think|tilted {who.his} head|frowned and thought",
     "never": "never again|not once more|never, ever again",
     "all_day": "all day long|until the sun went down|for hours|the whole {w.time}|until it was time to go home|until dinner",
     "fun": "fun|a lot of fun|a wonderful time|the best time|a great time",

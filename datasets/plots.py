@@ -6,56 +6,17 @@ branch needs wings or height. The trouble that begins a story is the trouble tha
 
 import re
 
+from lessons import LESSONS
 from lexicon import PLACES
-
-LESSONS = {
-    "care": "it is good to look after one's things|a thing that is loved must be looked after|a quiet search finds more than loud crying"
-            "|it pays to be careful|every thing needs its place|patience finds what hurry loses",
-    "help": "it is good to ask for help|two can do what one cannot|friends make hard things easy|nobody has to do everything alone"
-            "|help is never far away if one asks|together, everything is easier",
-    "share": "sharing makes joy twice as big|a thing is more fun when it is shared|it feels good to share|a friend is worth more than any thing"
-             "|half of something with a friend is more than all of it alone",
-    "truth": "it is always better to tell the truth|a lie is heavier than the truth|the truth is hard to say but easy to carry"
-             "|honest words mend more than glue|everyone makes mistakes, but one should tell the truth",
-    "brave": "being brave means to try although one is afraid|fear gets smaller when one looks at it|the dark things are often harmless"
-             "|courage grows with every step|one can be afraid and still be brave",
-    "practice": "practice makes perfect|one must not give up too soon|every expert was once a beginner|small steps lead far"
-                "|those who keep trying get there|falling is a part of learning",
-    "mend": "broken things can often be mended|it is worth fixing what is broken|with patience, many things can be made whole again"
-            "|mending can make a thing even dearer",
-    "kind": "kindness always comes back|nobody is too small to be helped|a small help can be a big thing|a kind heart is never poor"
-            "|it feels good to help|whoever helps others is never alone|good friends care for each other",
-    "journey": "the way is as good as the goal|every long way begins with one step|it is good to dream and better to set out"
-               "|with a friend, no way is too long|where there is a will, there is a way",
-    "win": "helping is better than winning|a friend is the best prize|there are things that count more than being first|the kindest one is the real winner"
-           "|winning alone is no fun",
-    "patience": "good things take time|patience makes things grow|one cannot hurry what grows|small things can become great",
-    "friend": "a small hello can be the start of a friendship|everyone is shy sometimes|it only takes one brave step to find a friend"
-              "|a stranger can become a friend|somebody has to say the first word",
-    "lost": "it is best to stay in one place when one is lost|one should stay close to one's family|it is wise to ask for help"
-            "|a clear head finds the way home",
-    "promise": "a promise is a promise|one should keep one's word|a kept promise makes one proud|trust is easy to lose and hard to win",
-    "food": "one should taste before one judges|new things can be delicious|it is good to try something new|a small bite can change one's mind",
-    "rule": "rules are there to keep us safe|it is wise to listen|who does not listen must feel|a warning is a kind of love",
-    "enough": "enough is as good as a feast|whoever wants it all may lose it all|greed leaves one with empty hands|too much is never enough",
-    "idea": "a good idea is better than brute force|one should think before one pulls|clever heads find a way|there is always another way",
-    "gift": "everybody is good at something|mistakes show us the way|one must find one's own gift|nobody is good at everything",
-    "small": "even the smallest can do great things|strength comes from the heart|step by step one gets everywhere|never say that somebody is too small",
-    "true": "good friends never forget each other|waiting makes joy bigger|things are not always what they seem|the best surprises need time",
-    "honest": "honesty is worth more than gold|it feels good to do what is right|what belongs to others should be given back|an honest heart sleeps well",
-    "room": "there is always room for a friend|a small house can have a big heart|it is warmer together|where there is love, there is room",
-    "words": "words can hurt like stones|a kind word costs nothing|one should think before one speaks|it is good to say sorry"
-             "|a word cannot be caught once it has flown",
-}
 
 
 def lesson(w, key):
-    w.story.lesson = w.pick(LESSONS[key].split("|"))
+    w.story.lesson = w.pick(LESSONS[key])
 
 
-def closing(w, helper=None, percent=60):
+def closing(w, percent=60, feast=True):
     """One or two sentences that end a story; with a lesson, if it has one."""
-    w.maybe(40, "feast")
+    w.maybe(40 if feast else 0, "feast")
     w.maybe(25, "home")
     if w.story.lesson and w.chance(percent):
         w.do(w.pick(["learned", "learned", "moral"]))
@@ -72,7 +33,8 @@ def intro(w):
 
 def by_the_way(w, percent=60):
     """A detail of the way or the place, of the kind that is seen and heard there."""
-    tags = PLACES[w.story.places["place"]].tags if "place" in w.story.places else {"outdoor"}
+    place = w.story.places.get("place") or w.story.places.get("home")
+    tags = PLACES[place].tags if place else {"outdoor"}
     if "indoor" in tags:
         w.maybe(percent, "ambient_in")
     elif not tags & {"undersea", "sky", "snow", "rails", "toys", "jungle", "sand"}:
@@ -101,12 +63,14 @@ def spots(w, place, n):
     return [w.fix(left.pop(w.rng.below(len(left)))) for _ in range(n)]
 
 
-JUNK = {"indoor": "a lost sock;a sleepy spider;a ball of dust;an old newspaper;a rusty nail;a cracker crumb;a broken comb;a blue bead;a paper clip;"
-                  "a candy wrapper;half a pencil;a dead fly;an empty jar;a rubber band;a wooden spoon;a bottle cap",
-        "outdoor": "a fat beetle;a snail;a dry leaf;an empty nut shell;a gray stone;a busy ant;a bent twig;a bottle cap;a feather;a worm;"
-                   "a pine cone;a lot of dust;a ladybug;a rusty can;a piece of string;an old shoe;a spider web;a green grasshopper",
-        "undersea": "a sleepy sea star;an empty shell;a rusty anchor;a lot of sand;an old bottle;a ball of seaweed;a shy shrimp",
-        "sky": "a lost balloon;a bit of mist;a drop of rain;a swallow's feather;nothing but wind"}
+JUNK = {
+    "indoor": "a lost sock;a sleepy spider;a ball of dust;an old newspaper;a rusty nail;a cracker crumb;a broken comb;a blue bead;a paper clip;"
+    "a candy wrapper;half a pencil;a dead fly;an empty jar;a rubber band;a wooden spoon;a bottle cap",
+    "outdoor": "a fat beetle;a snail;a dry leaf;an empty nut shell;a gray stone;a busy ant;a bent twig;a bottle cap;a feather;a worm;"
+    "a pine cone;a lot of dust;a ladybug;a rusty can;a piece of string;an old shoe;a spider web;a green grasshopper",
+    "undersea": "a sleepy sea star;an empty shell;a rusty anchor;a lot of sand;an old bottle;a ball of seaweed;a shy shrimp",
+    "sky": "a lost balloon;a bit of mist;a drop of rain;a swallow's feather;nothing but wind",
+}
 
 
 def junk(w, place):
@@ -115,10 +79,14 @@ def junk(w, place):
             return w.pick(JUNK[tag].split(";"))
 
 
-CLUES = ("a bird [began to sing|called] and hopped about {d.spot}", "something [shone|glittered|moved] {d.spot}",
-         "{hero} [tripped|stumbled] and saw something {d.spot}", "a [sunbeam|ray of light] fell right {d.to}",
-         "{hero} heard a [rustle|tiny sound] {d.spot}", "a [small|lazy] butterfly sat down {d.spot}",
-         "{hero} sat down to rest and [looked|glanced] {d.spot}")
+CLUES = (
+    "a bird [began to sing|called] and hopped about {d.spot}",
+    "something [shone|glittered|moved] {d.spot}",
+    "{hero} [tripped|stumbled] and saw something {d.spot}",
+    "{hero} heard a [rustle|tiny sound] {d.spot}",
+    "a [small|lazy] butterfly sat down {d.spot}",
+    "{hero} sat down to rest and [looked|glanced] {d.spot}",
+)
 
 
 def lost_thing(w):
@@ -139,8 +107,12 @@ def lost_thing(w):
         w.do("notice", whom="helper")
         w.do("tell_trouble", whom="helper")
         w.maybe(60, "offer_help", whom="helper")
-        w.do("search_together", whom="helper", what="thing",
-             near=re.sub("^(under|behind|in|inside|beside|between|among|at|on) ", "near ", hidden))
+        w.do(
+            "search_together",
+            whom="helper",
+            what="thing",
+            near=re.sub("^(under|behind|in|inside|beside|between|among|at|on) ", "near ", hidden),
+        )
         w.beat("turn")
         if w.chance(60):
             w.do("find", what="thing", spot=hidden)
@@ -150,11 +122,12 @@ def lost_thing(w):
         w.do("thank", whom="helper")
         lesson(w, w.pick(["help", "care"]))
     else:
+        w.maybe(60, "clue", what="thing", clue=w.pick(CLUES), spot=hidden)
         w.do("find", what="thing", spot=hidden)
         w.beat("ending")
         w.maybe(50, "happy")
         lesson(w, "care")
-    w.maybe(80, "keep_safe", what="thing")
+    w.do("keep_safe", what="thing")
     closing(w)
 
 
@@ -163,24 +136,42 @@ def stuck_thing(w):
     w.thing("thing", "losable", w.pick(["light", "rolls", "wear"]), without=("pair", "tiny"))
     place = opening(w, "outdoor", thing="thing", without=("sea", "undersea"))
     height = w.fix(w.pick(place.heights))
-    spot = height if height.startswith("on ") else f"{'in' if 'tree' in height or 'branch' in height else 'on'} {height}"
+    spot = (
+        height
+        if height.startswith("on ")
+        else f"{'in' if 'tree' in height or 'branch' in height else 'on'} {height}"
+    )
     w.do("up_stuck", what="thing", spot=spot)
     w.beat("attempt")
-    tries = [k for k in ("jump_for", "throw_at", "shake", "climb_fail", "poke") if w.can_happen(k, who="hero", what="thing")
-             and (k != "shake" or "tree" in spot)]
-    for kind in (w.pick(tries), w.pick(tries))[:1 + w.chance(60)]:
+    tries = [
+        k
+        for k in ("jump_for", "throw_at", "shake", "climb_fail", "poke")
+        if w.can_happen(k, who="hero", what="thing") and (k != "shake" or "tree" in spot)
+    ]
+    for kind in (w.pick(tries), w.pick(tries))[: 1 + w.chance(60)]:
         if all(e.kind != kind for e in w.story.events):
             w.do(kind, what="thing")
     w.maybe(50, "sad")
     w.beat("help")
     child = w.story.characters["hero"].kind in ("girl", "boy")
-    kind = w.pick(["dad", "mom", "uncle", "gardener", "firefighter", "giraffe", "crow", "parrot", "squirrel"] if child
-                  else ["crow", "owl", "squirrel", "bear", "eagle", "blue jay"])
+    kind = w.pick(
+        ["dad", "mom", "uncle", "gardener", "firefighter", "giraffe", "crow", "parrot", "squirrel"]
+        if child
+        else ["crow", "owl", "squirrel", "bear", "eagle", "jay"]
+    )
     if kind == "giraffe" and w.story.places["place"] != "the zoo":
         kind = "cat"
     w.character("helper", kind, "kin" if kind in ("dad", "mom", "uncle") else w.pick(["name", "kind"]))
-    ways = [k for k, need in (("get_ladder", "human"), ("lift_up", "strong"), ("fly_fetch", "flies"), ("climb_fetch", "climbs"))
-            if w.true(f"can helper {need}")]
+    ways = [
+        k
+        for k, need in (
+            ("get_ladder", "human"),
+            ("lift_up", "strong"),
+            ("fly_fetch", "flies"),
+            ("climb_fetch", "climbs"),
+        )
+        if w.true(f"can helper {need}")
+    ]
     if w.chance(50) and kind not in ("firefighter",):
         w.do("meet", whom="helper")
         w.do("notice", whom="helper")
@@ -192,21 +183,36 @@ def stuck_thing(w):
     w.do(w.pick(ways), whom="helper", what="thing")
     w.beat("ending")
     w.do("thank", whom="helper")
+    w.maybe(75, "keep_safe", what="thing")
     lesson(w, "help")
     closing(w)
 
 
-ACCIDENTS_HARD = ("{hero} [ran too fast|did not look] and tripped over a [root|stone|shoe|rug]", "{hero} held {what.the} too loosely, and {what.they} fell",
-                  "{hero} spun around, lost {hero.his} balance, and sat down on {what.the}", "{hero} bumped into a [table|tree|wall] with {what.the}",
-                  "{hero} wanted to show a trick with {what.the} and threw {what.it} too high", "{hero} put {what.the} down on the ground and stepped on {what.it}")
-ACCIDENTS_CLOTH = ("{hero} [ran|crawled] past a [thorn bush|fence], and {what.the} got caught", "{hero} pulled [hard|too hard] at {what.the}",
-                   "{hero} and the wind both pulled at {what.the}", "{hero} climbed over a fence, and a nail caught {what.the}")
+ACCIDENTS_HARD = (
+    "{hero} [ran too fast|did not look] and tripped over a [root|stone|shoe|rug]",
+    "{hero} held {what.the} too loosely, and {what.they} fell",
+    "{hero} spun around, lost {hero.his} balance, and sat down on {what.the}",
+    "{hero} bumped into a [table|tree|wall] with {what.the}",
+    "{hero} wanted to show a trick with {what.the} and threw {what.it} too high",
+    "{hero} put {what.the} down on the ground and stepped on {what.it}",
+)
+ACCIDENTS_CLOTH = (
+    "{hero} [ran|crawled] past a [thorn bush|fence], and {what.the} got caught",
+    "{hero} pulled [hard|too hard] at {what.the}",
+    "{hero} and the wind both pulled at {what.the}",
+    "{hero} climbed over a fence, and a nail caught {what.the}",
+)
 
 
 def mended_thing(w):
     w.hero("child", "child", "child", "forest", "pet", least=2)
     material = w.pick(["breaks", "breaks", "cloth", "paper"])
-    w.thing("thing", material, "losable" if material != "breaks" else "hard", without=("glass", "big", "kitchen", "tool", "furniture"))
+    w.thing(
+        "thing",
+        material,
+        "losable" if material != "breaks" else "hard",
+        without=("glass", "big", "kitchen", "tool", "furniture"),
+    )
     place = opening(w, thing="thing", without=("undersea",))
     if material == "breaks":
         w.do("break_own", what="thing", how=w.pick(ACCIDENTS_HARD))
@@ -216,15 +222,22 @@ def mended_thing(w):
     w.beat("attempt")
     w.do("mend_fail", what="thing")
     w.beat("help")
-    w.grown_up("helper") if w.chance(50) or w.story.characters["hero"].kind not in ("girl", "boy") else w.character(
-        "helper", w.pick(["carpenter", "tailor", "clockmaker", "librarian", "painter"]))
+    w.grown_up("helper") if w.chance(50) or w.story.characters["hero"].kind not in (
+        "girl",
+        "boy",
+    ) else w.character("helper", w.pick(["carpenter", "tailor", "clockmaker", "librarian", "painter"]))
     w.do("ask_help", whom="helper")
     w.do("offer_help", whom="helper")
     w.beat("turn")
-    w.do({"breaks": "mend_hard", "cloth": "mend_cloth", "paper": "mend_paper"}[material], whom="helper", what="thing")
+    w.do(
+        {"breaks": "mend_hard", "cloth": "mend_cloth", "paper": "mend_paper"}[material],
+        whom="helper",
+        what="thing",
+    )
     w.do("mended", what="thing")
     w.beat("ending")
     w.do("thank", whom="helper")
+    w.do("keep_safe", what="thing")
     lesson(w, w.pick(["mend", "help"]))
     closing(w)
 
@@ -261,9 +274,19 @@ def lie(w):
     w.do("treasure", who="helper", what="thing")
     w.beat("problem")
     w.do("go", where="place", fun=w.fun(PLACES[place]))
-    w.do("break_it", whom="helper", what="thing", how=w.pick((
-        "{hero} [picked up|took down] {what.the} to look at {what.it}, and {what.they} slipped away", "{hero} [ran|danced] around and bumped into {what.the}",
-        "{hero} threw a ball, and the ball hit {what.the}", "{hero} wanted to [clean|try] {what.the} in secret and dropped {what.it}")))
+    w.do(
+        "break_it",
+        whom="helper",
+        what="thing",
+        how=w.pick(
+            (
+                "{hero} [picked up|took down] {what.the} to look at {what.it}, and {what.they} slipped away",
+                "{hero} [ran|danced] around and bumped into {what.the}",
+                "{hero} threw a ball, and the ball hit {what.the}",
+                "{hero} wanted to [clean|try] {what.the} in secret and dropped {what.it}",
+            )
+        ),
+    )
     w.beat("attempt")
     w.do("lie", whom="helper", what="thing")
     w.do("guilt", whom="helper", what="thing")
@@ -287,8 +310,14 @@ def fear(w):
     w.hero(group)
     where = row_key["where"]
     tags = {"any": (), "water": ("pond",) if group != "snow" else ()}.get(where, tuple(where.split()))
-    named = {"bedroom": "the bedroom", "playground": "the playground", "school": "school", "doctor": "the doctor's office",
-             "bridge": "the bridge", "cave": "the cave"}.get(where)
+    named = {
+        "bedroom": "the bedroom",
+        "playground": "the playground",
+        "school": "school",
+        "doctor": "the doctor's office",
+        "bridge": "the bridge",
+        "cave": "the cave",
+    }.get(where)
     if named:
         w.story.places["place"] = named
         place = PLACES[named]

@@ -33,8 +33,17 @@ def noise(w):
     w.do("hear_noise", whom="friend")
     w.beat("attempt")
     w.do("guess_noise", whom="friend")
-    w.do("follow_noise", whom="friend", spot=spots(w, place, 1)[0].replace("in ", "past ").replace("under", "past")
-         .replace("behind", "past").replace("beside", "past").replace("between", "past").replace("inside", "past"))
+    w.do(
+        "follow_noise",
+        whom="friend",
+        spot=spots(w, place, 1)[0]
+        .replace("in ", "past ")
+        .replace("under", "past")
+        .replace("behind", "past")
+        .replace("beside", "past")
+        .replace("between", "past")
+        .replace("inside", "past"),
+    )
     w.beat("turn")
     w.do("solve_noise", whom="friend")
     w.beat("ending")
@@ -84,8 +93,17 @@ def weak(w):
     closing(w)
 
 
-GIVERS = ("a tiny fairy in a spider's web", "a golden fish with a crown", "an old lamp that began to smoke", "a frog with a silver ring",
-          "a talking stone", "a star that had fallen down", "a white feather that glowed", "an old woman with a blue bag", "a bell that rang by itself")
+GIVERS = (
+    "a tiny fairy in a spider's web",
+    "a golden fish with a crown",
+    "an old lamp that began to smoke",
+    "a frog with a silver ring",
+    "a talking stone",
+    "a star that had fallen down",
+    "a white feather that glowed",
+    "an old woman with a blue bag",
+    "a bell that rang by itself",
+)
 
 
 def wish(w):
@@ -157,7 +175,11 @@ def illness(w):
     row = w.topic("ills")
     cast(w, row)
     w.peer("friend")
-    w.grown_up("helper")
+    child = KINDS[w.story.characters["hero"].kind].group == "child"
+    if child and w.chance(45):
+        w.character("helper", w.pick(["doctor", "nurse"]), w.pick(["name", "kind"]))
+    else:
+        w.grown_up("helper")
     begin_pair(w)
     w.beat("problem")
     w.do("fall_ill", whom="friend")
@@ -175,22 +197,43 @@ def illness(w):
     closing(w, percent=50)
 
 
-FRUIT = {"sunflower seed": "big yellow flowers", "pumpkin seed": "fat orange pumpkins", "bean seed": "long green beans", "apple seed": "small red apples",
-         "bulb": "red tulips", "cherry pit": "dark sweet cherries", "seed": "sweet strawberries"}
+FRUIT = {
+    "sunflower seed": "big yellow flowers",
+    "pumpkin seed": "fat orange pumpkins",
+    "bean seed": "long green beans",
+    "apple seed": "small red apples",
+    "bulb": "red tulips",
+    "cherry pit": "dark sweet cherries",
+    "seed": "sweet strawberries",
+}
 
 
 def plant(w):
     w.hero("child", "child", "forest", "farm")
     w.grown_up("helper")
     seed = w.thing("thing", "seedling", most=1)
-    w.story.places["place"] = w.pick(["the garden", "the backyard"] if KINDS[w.story.characters["hero"].kind].group == "child"
-                                     else ["the meadow", "the orchard", "the field"])
+    w.story.places["place"] = w.pick(
+        ["the garden", "the backyard"]
+        if KINDS[w.story.characters["hero"].kind].group == "child"
+        else ["the meadow", "the orchard", "the field"]
+    )
     place = PLACES[w.story.places["place"]]
     intro(w)
     w.do("get_seed", whom="helper", what="thing")
     w.beat("problem")
-    w.do("plant_seed", what="thing", spot=w.pick(["beside the fence", "under the window" if "home" in place.tags else "beside a big stone", "in the middle of the grass",
-                                                  "where the sun shone longest", "near an old tree"]))
+    w.do(
+        "plant_seed",
+        what="thing",
+        spot=w.pick(
+            [
+                "beside the fence",
+                "under the window" if "home" in place.tags else "beside a big stone",
+                "in the middle of the grass",
+                "where the sun shone longest",
+                "near an old tree",
+            ]
+        ),
+    )
     w.do("water_seed", what="thing")
     w.beat("attempt")
     w.do("wait_seed", what="thing")
@@ -225,10 +268,47 @@ def new_friend(w):
     closing(w)
 
 
-LURES = ("a blue butterfly", "a shiny beetle", "a funny balloon", "a man with a drum", "a little white dog", "a cart full of bells", "a red leaf that danced in the wind",
-         "a frog with long legs", "a squirrel with a nut", "a bird with golden feathers", "a kite without a string", "a cat with a bell", "a hedgehog")
-MARKS = ("the old well", "the big clock", "the red gate", "the stone lion", "the crooked tree", "the flower stand", "the blue door", "the green bench", "the tall lamp",
-         "the fountain", "the white fence", "the wooden bridge")
+LURES = (
+    "a blue butterfly",
+    "a shiny beetle",
+    "a funny balloon",
+    "a man with a drum",
+    "a little white dog",
+    "a cart full of bells",
+    "a red leaf that danced in the wind",
+    "a frog with long legs",
+    "a squirrel with a nut",
+    "a bird with golden feathers",
+    "a kite without a string",
+    "a cat with a bell",
+    "a hedgehog",
+)
+WILD_LURES = (
+    "a blue butterfly",
+    "a shiny beetle",
+    "a red leaf that danced in the wind",
+    "a frog with long legs",
+    "a white feather in the wind",
+    "a bird with golden feathers",
+    "a row of ants",
+    "a dragonfly",
+    "a bee with a silver back",
+    "a light between the trees",
+)
+MARKS = (
+    "the old well",
+    "the big clock",
+    "the red gate",
+    "the stone lion",
+    "the crooked tree",
+    "the flower stand",
+    "the blue door",
+    "the green bench",
+    "the tall lamp",
+    "the fountain",
+    "the white fence",
+    "the wooden bridge",
+)
 
 
 def lost_child(w):
@@ -236,16 +316,47 @@ def lost_child(w):
     child = w.story.characters["hero"].kind in ("girl", "boy")
     w.character("friend", w.pick(["mom", "dad", "grandma", "grandpa"]), "kin", "kin")
     opening(w, *(("outdoor", "town") if child else ("outdoor",)), fun=False, without=("undersea",))
-    w.do("wander", whom="friend", lure=w.pick(LURES))
+    w.do("wander", whom="friend", lure=w.pick(LURES if child else WILD_LURES))
     w.do("is_lost", whom="friend")
     w.maybe(60, "sad")
     w.beat("attempt")
     w.do("astray_try", whom="friend")
     w.do("astray_think", whom="friend")
     w.beat("help")
-    w.character("helper", w.pick(["police officer", "baker", "mail carrier", "shopkeeper", "gardener", "teacher", "bus driver", "painter"] if child
-                                 else ["owl", "badger", "crow", "turtle", "goose", "donkey"]), w.pick(["name", "kind"]))
-    mark = w.pick(MARKS if child else ("the crooked tree", "the hollow oak", "the flat stone", "the berry bush", "the three birches", "the old well", "the mossy log"))
+    w.character(
+        "helper",
+        w.pick(
+            [
+                "police officer",
+                "baker",
+                "mail carrier",
+                "shopkeeper",
+                "gardener",
+                "teacher",
+                "bus driver",
+                "painter",
+                "sailor",
+                "clown",
+                "shepherd",
+            ]
+            if child
+            else ["owl", "badger", "crow", "turtle", "goose", "donkey"]
+        ),
+        w.pick(["name", "kind"]),
+    )
+    mark = w.pick(
+        MARKS
+        if child
+        else (
+            "the crooked tree",
+            "the hollow oak",
+            "the flat stone",
+            "the berry bush",
+            "the three birches",
+            "the old well",
+            "the mossy log",
+        )
+    )
     w.do("astray_help", whom="friend", mark=mark)
     w.beat("turn")
     w.do("reunite", whom="friend", mark=mark)
@@ -255,12 +366,20 @@ def lost_child(w):
     closing(w)
 
 
-WORDS = ("long ears|You look like a broom with those ears|Your long ears hear everything first", "glasses|You look like a frog in those glasses|Your glasses make your eyes shine",
-         "freckles|You look as if mud had rained on you|Your freckles are like little stars", "voice|You sound like a rusty door|Your voice is like no other",
-         "short legs|With those short legs you will never keep up|Your short legs take you everywhere", "drawing|That looks like an old potato|Your drawing has the best colors",
-         "hat|Did a crow build that hat|Your hat is the merriest hat in town", "song|My ears hurt, stop that noise|Your song comes from the heart",
-         "dance|You dance like a sack of flour|Your dance makes everybody happy", "round tummy|You roll more than you walk|Your round tummy is the best pillow",
-         "crooked tooth|Your tooth looks like an old fence|Your crooked tooth makes your smile special", "old coat|That coat is for scarecrows|Your coat has pockets full of stories")
+WORDS = (
+    "long ears|You look like a broom with those ears|Your long ears hear everything first",
+    "glasses|You look like a frog in those glasses|Your glasses make your eyes shine",
+    "freckles|You look as if mud had rained on you|Your freckles are like little stars",
+    "voice|You sound like a rusty door|Your voice is like no other",
+    "short legs|With those short legs you will never keep up|Your short legs take you everywhere",
+    "drawing|That looks like an old potato|Your drawing has the best colors",
+    "hat|A crow must have built that hat|Your hat is the merriest hat in town",
+    "song|My ears hurt, stop that noise|Your song comes from the heart",
+    "dance|You dance like a sack of flour|Your dance makes everybody happy",
+    "round tummy|You roll more than you walk|Your round tummy is the best pillow",
+    "crooked tooth|Your tooth looks like an old fence|Your crooked tooth makes your smile special",
+    "old coat|That coat is for scarecrows|Your coat has pockets full of stories",
+)
 
 
 def unkind_word(w):
@@ -268,15 +387,34 @@ def unkind_word(w):
     w.peer("friend")
     w.grown_up("helper")
     group = KINDS[w.story.characters["hero"].kind].group
-    trait, word, good = w.pick([x for x in WORDS if group == "child" and "ears" not in x
-                                or group != "child" and x.split("|")[0] in ("voice", "song", "dance", "short legs", "round tummy", "crooked tooth")]).split("|")
+    trait, word, good = w.pick(
+        [
+            x
+            for x in WORDS
+            if group == "child"
+            and "ears" not in x
+            or group != "child"
+            and x.split("|")[0] in ("voice", "song", "dance", "short legs", "round tummy", "crooked tooth")
+        ]
+    ).split("|")
     begin_pair(w, without=("undersea",))
     w.do("unkind", whom="friend", trait=trait, word=word)
     w.do("hurt_leave", whom="friend")
     w.beat("attempt")
-    w.do("self_hurt", whom="friend", same=w.pick([
-        "{hero} stumbled and fell into a puddle", "{hero} sang a wrong note", "{hero} spilled juice on {hero.his} front" if group == "child" else "{hero} sat down in the mud",
-        "{hero} got a word wrong"]))
+    w.do(
+        "self_hurt",
+        whom="friend",
+        same=w.pick(
+            [
+                "{hero} stumbled and fell into a puddle",
+                "{hero} sang a wrong note",
+                "{hero} spilled juice on {hero.his} front"
+                if group == "child"
+                else "{hero} sat down in the mud",
+                "{hero} got a word wrong",
+            ]
+        ),
+    )
     w.maybe(60, "make_up_try", whom="friend")
     w.beat("turn")
     w.do("make_up", whom="friend", trait=trait, good=good)

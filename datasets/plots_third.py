@@ -42,7 +42,7 @@ def new_food(w):
     w.do("more_food", whom="helper")
     w.beat("ending")
     lesson(w, "food")
-    closing(w, percent=80)
+    closing(w, percent=80, feast=False)
 
 
 def warning(w):
@@ -105,7 +105,11 @@ def narrow(w):
 def job(w):
     row = w.topic("jobs")
     cast(w, row)
-    w.character("helper", row["boss"], w.pick(["name", "name", "kind"]))
+    w.character(
+        "helper",
+        row["boss"],
+        "kind" if row["boss"] in ("king", "queen", "wizard") else w.pick(["name", "name", "kind"]),
+    )
     w.story.places["place"] = row["place"]
     place = PLACES[row["place"]]
     intro(w)
@@ -166,15 +170,35 @@ def surprise(w):
 
 def finder(w):
     w.hero("child", "child", "child", "forest", "farm", least=2)
-    w.thing("thing", w.pick(["losable", "treasure", "fun"]), without=("plural", "big", "light"), owner="", most=2)
-    w.character("friend", w.pick(["girl", "boy", "singer", "painter", "librarian", "tailor", "mail carrier"]), relation="owner") \
-        if w.story.characters["hero"].kind in ("girl", "boy") else w.peer("friend", "owner")
+    w.thing(
+        "thing", w.pick(["losable", "treasure", "fun"]), without=("plural", "big", "light"), owner="", most=2
+    )
+    w.character(
+        "friend",
+        w.pick(["girl", "boy", "singer", "painter", "librarian", "tailor", "mail carrier"]),
+        relation="owner",
+    ) if w.story.characters["hero"].kind in ("girl", "boy") else w.peer("friend", "owner")
     place = opening(w, "outdoor", without=("undersea",))
     w.do("found_strange", what="thing", spot=spots(w, place, 1)[0])
     w.do("want_keep", what="thing")
     w.beat("attempt")
-    w.do("see_owner", whom="friend", what="thing", **{"from": w.pick([
-        "a gift from my grandma", "the only one I have", "a present from my best friend", "from my father", "made just for me", "all that I have from home"])})
+    w.do(
+        "see_owner",
+        whom="friend",
+        what="thing",
+        **{
+            "from": w.pick(
+                [
+                    "a gift from my grandma",
+                    "the only one I have",
+                    "a present from my best friend",
+                    "from my father",
+                    "made just for me",
+                    "all that I have from home",
+                ]
+            )
+        },
+    )
     w.do("inner_voice", whom="friend", what="thing")
     w.beat("turn")
     w.do("return_it", whom="friend", what="thing")
@@ -204,19 +228,40 @@ def bedtime(w):
     w.do("morning", whom="helper")
 
 
-BREAKS = {"hard": ("Crack, it broke in two", "There was a crack, and it lay on the ground, broken", "Snap, and each had one half"),
-          "soft": ("Rip, a long hole ran across it", "There was a nasty rip", "Rip, and each held a piece"),
-          "paper": ("Rip, it was torn from top to bottom", "Rrrip, and each had half of it")}
-FIXES = {"hard": ("glued the two halves", "put glue on the crack and tied a string around it", "fitted the pieces and pressed them until the glue was dry"),
-         "soft": ("sewed up the hole with red thread", "stitched it, stitch by stitch", "patched it with a star of blue cloth"),
-         "paper": ("taped it from behind", "pasted it on strong paper", "fixed it with tape, edge to edge")}
+BREAKS = {
+    "hard": (
+        "Crack, it broke in two",
+        "There was a crack, and it lay on the ground, broken",
+        "Snap, and each had one half",
+    ),
+    "soft": ("Rip, a long hole ran across it", "There was a nasty rip", "Rip, and each held a piece"),
+    "paper": ("Rip, it was torn from top to bottom", "Rrrip, and each had half of it"),
+}
+FIXES = {
+    "hard": (
+        "glued the two halves",
+        "put glue on the crack and tied a string around it",
+        "fitted the pieces and pressed them until the glue was dry",
+    ),
+    "soft": (
+        "sewed up the hole with red thread",
+        "stitched it, stitch by stitch",
+        "patched it with a star of blue cloth",
+    ),
+    "paper": ("taped it from behind", "pasted it on strong paper", "fixed it with tape, edge to edge"),
+}
 
 
 def quarrel(w):
     w.hero("child", "child", "child", "forest", "pet", least=2)
     w.peer("friend")
     matter = w.pick(["hard", "soft", "paper"])
-    w.thing("thing", *{"hard": ("toy", "hard"), "soft": ("toy", "soft"), "paper": ("paper",)}[matter], without=("big", "light"), most=2)
+    w.thing(
+        "thing",
+        *{"hard": ("toy", "hard"), "soft": ("toy", "soft"), "paper": ("paper",)}[matter],
+        without=("big", "light"),
+        most=2,
+    )
     w.place("place", without=("undersea",))
     intro(w)
     w.do("own", what="thing")
@@ -244,12 +289,35 @@ def shelter(w):
     child = w.story.characters["hero"].kind in ("girl", "boy")
     w.peer("friend", "guest")
     hero_kind, friend_kind = (w.story.characters[r].kind for r in ("hero", "friend"))
-    w.character("helper", w.pick([k for k in (("dog", "cat", "kitten", "duck", "hedgehog") if child else ("squirrel", "toad", "chipmunk", "mouse", "robin"))
-                                  if k not in (hero_kind, friend_kind)]), w.pick(["name", "kind"]))
+    w.character(
+        "helper",
+        w.pick(
+            [
+                k
+                for k in (
+                    ("dog", "cat", "kitten", "duck", "hedgehog")
+                    if child
+                    else ("squirrel", "toad", "chipmunk", "mouse", "robin")
+                )
+                if k not in (hero_kind, friend_kind)
+            ]
+        ),
+        w.pick(["name", "kind"]),
+    )
     w.weather("gray", "windy", "cloudy")
     place = opening(w, "outdoor", without=("sea", "undersea", "town", "snow"))
-    home = w.pick(["a small tent", "an old doghouse", "a tiny hut of boards", "the tool shed"] if child else
-                  ["a hollow tree", "an old basket", "a den under the roots", "a little hut of twigs", "an upturned flowerpot", "a cave in the bank"])
+    home = w.pick(
+        ["a small tent", "an old doghouse", "a tiny hut of boards", "the tool shed"]
+        if child
+        else [
+            "a hollow tree",
+            "an old basket",
+            "a den under the roots",
+            "a little hut of twigs",
+            "an upturned flowerpot",
+            "a cave in the bank",
+        ]
+    )
     w.beat("problem")
     w.do("storm_comes", shelter=home.replace("a ", "a ", 1))
     w.do("guest_one", whom="friend")
@@ -265,4 +333,17 @@ def shelter(w):
     closing(w)
 
 
-THIRD_PLOTS = (promise, new_food, warning, greed, narrow, job, load, surprise, finder, bedtime, quarrel, shelter)
+THIRD_PLOTS = (
+    promise,
+    new_food,
+    warning,
+    greed,
+    narrow,
+    job,
+    load,
+    surprise,
+    finder,
+    bedtime,
+    quarrel,
+    shelter,
+)

@@ -19,7 +19,7 @@ class Rule:
     kind: str
     needs: tuple
     effects: tuple
-    tellings: str            # alternatives, joined by |
+    tellings: str  # alternatives, joined by |
 
 
 def read_rules(text):
@@ -31,8 +31,13 @@ def read_rules(text):
             kind, needs, effects = (part.strip() for part in head.split("|"))
             if kind in rules:
                 raise ValueError(f"two events are called {kind}")
-            rules[kind] = Rule(kind, tuple(filter(None, map(str.strip, needs.split(";")))),
-                               tuple(filter(None, map(str.strip, effects.split(";")))), "|".join(tellings))
+            rules[kind] = Rule(
+                kind,
+                tuple(filter(None, map(str.strip, needs.split(";")))),
+                tuple(filter(None, map(str.strip, effects.split(";")))),
+                "|".join(tellings),
+            )
+
     for line in text.splitlines():
         if not line.strip():
             continue
@@ -51,8 +56,9 @@ def add_tellings(rules, *texts):
     """The rules with more tellings; the texts have the form of the tables, with heads of one word."""
     rules = dict(rules)
     for text in texts:
-        for kind, more in read_rules("\n".join(line + ("" if line[:1] == " " or not line else " | |")
-                                                for line in text.splitlines())).items():
+        for kind, more in read_rules(
+            "\n".join(line + ("" if line[:1] == " " or not line else " | |") for line in text.splitlines())
+        ).items():
             old = rules[kind]
             rules[kind] = Rule(kind, old.needs, old.effects, old.tellings + "|" + more.tellings)
     return rules

@@ -8,7 +8,7 @@ Run by `python datasets/storyland.py`.
 
 from dataclasses import asdict, dataclass, field
 
-from lexicon import HABITAT, KINDS, LIKES, PLACES, THINGS, TRAITS, WEATHER, names_for
+from lexicon import HABITAT, KINDS, LIKES, PLACES, SUMMER, THINGS, TRAITS, WEATHER, WINTER, names_for
 
 
 @dataclass
@@ -20,8 +20,8 @@ class Character:
     trait: str
     look: str
     likes: str
-    ref: str = "name"        # how the text refers to it: by name, by kind ("the baker"), or as kin ("his mom")
-    of: str = "hero"         # whose mom, for kin
+    ref: str = "name"  # how the text refers to it: by name, by kind ("the baker"), or as kin ("his mom")
+    of: str = "hero"  # whose mom, for kin
     wish: str = ""
     relation: str = ""
 
@@ -38,7 +38,13 @@ class Character:
         """What others call it to its face."""
         if self.ref == "name":
             return self.name
-        return self.kind.title() if self.ref == "kin" else f"dear {self.kind}" if self.size < 5 else f"good {self.kind}"
+        return (
+            self.kind.title()
+            if self.ref == "kin"
+            else f"dear {self.kind}"
+            if self.size < 5
+            else f"good {self.kind}"
+        )
 
 
 @dataclass
@@ -65,7 +71,7 @@ class Event:
     what: str | None = None
     where: str | None = None
     detail: dict = field(default_factory=dict)
-    beat: str = ""           # opening, problem, attempt, help, turn, ending
+    beat: str = ""  # opening, problem, attempt, help, turn, ending
     paragraph: bool = False  # begins a paragraph
 
 
@@ -74,15 +80,17 @@ class Story:
     plot: str
     weather: str = "sunny"
     time: str = "morning"
+    month: str = "May"
     characters: dict = field(default_factory=dict)
     things: dict = field(default_factory=dict)
     places: dict = field(default_factory=dict)
-    topic: list = field(default_factory=list)      # [table, row] of topics.py that the story is about
+    topic: list = field(default_factory=list)  # [table, row] of topics.py that the story is about
     events: list = field(default_factory=list)
     lesson: str = ""
 
     def topic_row(self):
         from topics import TOPICS
+
         table, row = self.topic
         return TOPICS[table][row]
 
@@ -109,8 +117,11 @@ class World:
 
     def __init__(self, plot, rng, events):
         self.rng, self.rules = rng, events
-        self.story = Story(plot, self.pick(WEATHER), self.pick(["morning", "morning", "afternoon", "afternoon", "day", "day",
-                                                               "evening"]))
+        self.story = Story(
+            plot,
+            self.pick(WEATHER),
+            self.pick(["morning", "morning", "afternoon", "afternoon", "day", "day", "evening"]),
+        )
         self.facts = set()
         self.at_beat = "opening"
         self.new_paragraph = False
@@ -131,7 +142,9 @@ class World:
     def character(self, role, kind, ref="name", relation="", pronoun=None, of="hero"):
         """Add a character of a kind; its name is used by nobody else in the story."""
         tags = KINDS[kind].tags
-        fixed = {"girl": "she", "boy": "he"}.get(kind) or ("she" if "she" in tags else "he" if "he" in tags else None)
+        fixed = {"girl": "she", "boy": "he"}.get(kind) or (
+            "she" if "she" in tags else "he" if "he" in tags else None
+        )
         if kind in ("aunt", "big sister"):
             fixed = "she"
         if kind in ("uncle", "big brother"):
@@ -140,9 +153,18 @@ class World:
         taken = {c.name for c in self.story.characters.values()}
         name = self.pick([n for n in names_for(kind, pronoun) if n not in taken])
         likes = LIKES.get(KINDS[kind].group) or LIKES["child"]
-        person = Character(role, name if ref == "name" else kind, kind, pronoun, self.pick(TRAITS),
-                           self.pick(KINDS[kind].looks), self.pick(likes.split(";")).replace("their", {
-                               "he": "his", "she": "her"}[pronoun]), ref, of, relation=relation)
+        person = Character(
+            role,
+            name if ref == "name" else kind,
+            kind,
+            pronoun,
+            self.pick(TRAITS),
+            self.pick(KINDS[kind].looks),
+            self.pick(likes).replace("their", {"he": "his", "she": "her"}[pronoun]),
+            ref,
+            of,
+            relation=relation,
+        )
         self.story.characters[role] = person
         for tag in sorted(tags):
             self.facts.add(("can", role, tag))
@@ -150,25 +172,51 @@ class World:
 
     def hero(self, *groups, least=0):
         """The hero: a child more often than not, where the plot allows it."""
-        groups = groups or ("child", "child", "child", "child", "forest", "forest", "pet", "farm", "pond", "jungle", "snow",
-                            "bird")
+        groups = groups or (
+            "child",
+            "child",
+            "child",
+            "child",
+            "forest",
+            "forest",
+            "pet",
+            "farm",
+            "pond",
+            "jungle",
+            "snow",
+            "bird",
+        )
         group = self.pick(groups)
-        kinds = [k.noun for k in KINDS.values() if (group in (k.group, k.noun) or group in k.tags and len(groups) == 1
-                                                         and k.group not in ("kin", "worker")) and k.size >= least]
+        kinds = [
+            k.noun
+            for k in KINDS.values()
+            if (
+                group in (k.group, k.noun)
+                or group in k.tags
+                and len(groups) == 1
+                and k.group not in ("kin", "worker")
+                or group == k.noun
+            )
+            and k.size >= least
+        ]
         return self.character("hero", self.pick(kinds))
 
     def peer(self, role="friend", relation="friend", distinct=False, pronoun=None):
         """Somebody of the hero's own world and about its size."""
         hero = self.story.characters["hero"]
         group = KINDS[hero.kind].group
-        if group == "child":
+        if group == "child" or hero.kind in ("princess", "prince"):
             kinds = ["girl", "boy"]
         elif group == "made":
             kinds = {"toys": ["teddy bear", "rag doll", "tin soldier"], "sky": ["cloud", "star"]}.get(
-                HABITAT[hero.kind][0]) or ["rabbit", "squirrel", "mouse", "fox", "hedgehog"]
+                HABITAT[hero.kind][0]
+            ) or ["rabbit", "squirrel", "mouse", "fox", "hedgehog"]
         else:
-            kinds = [k.noun for k in KINDS.values() if k.group == group and abs(k.size - hero.size) <= 2
-                     and (k.noun != hero.kind or not distinct)]
+            kinds = [
+                k.noun
+                for k in KINDS.values()
+                if k.group == group and abs(k.size - hero.size) <= 2 and (k.noun != hero.kind or not distinct)
+            ]
         return self.character(role, self.pick(kinds), relation=relation, pronoun=pronoun)
 
     def grown_up(self, role="helper"):
@@ -176,8 +224,25 @@ class World:
         hero = self.story.characters["hero"]
         group = KINDS[hero.kind].group
         if group == "child":
-            return self.character(role, self.pick(["mom", "mom", "dad", "dad", "grandma", "grandpa", "aunt", "uncle"]),
-                                  "kin", "kin")
+            return self.character(
+                role,
+                self.pick(
+                    [
+                        "mom",
+                        "mom",
+                        "dad",
+                        "dad",
+                        "grandma",
+                        "grandpa",
+                        "aunt",
+                        "uncle",
+                        "big sister",
+                        "big brother",
+                    ]
+                ),
+                "kin",
+                "kin",
+            )
         if group in ("made", "bird"):
             return self.character(role, "owl", self.pick(["name", "kind"]), "neighbor")
         return self.character(role, self.pick(["mom", "dad", "grandma", "grandpa"]), "kin", "kin")
@@ -186,17 +251,37 @@ class World:
         """A place where the hero is at home that has all the tags and none of the others."""
         hero = self.story.characters["hero"]
         home = HABITAT.get(hero.kind) or HABITAT[KINDS[hero.kind].group]
+
         def fits(place):
-            return (set(tags) <= place.tags and not set(without) & place.tags
-                    and place.key not in self.story.places.values())
+            return (
+                set(tags) <= place.tags
+                and not set(without) & place.tags
+                and place.key not in self.story.places.values()
+            )
+
         keys = [p.key for p in PLACES.values() if fits(p) and set(home) & p.tags]
-        if KINDS[hero.kind].group == "child" and self.chance(25):     # the common places of children's stories
-            keys = [k for k in keys if k in ("the park", "the garden", "the beach", "the forest", "the backyard")] or keys
+        if KINDS[hero.kind].group == "child" and self.chance(25):  # the common places of children's stories
+            keys = [
+                k for k in keys if k in ("the park", "the garden", "the beach", "the forest", "the backyard")
+            ] or keys
         key = self.pick(keys or [p.key for p in PLACES.values() if fits(p)])
         self.story.places[role] = key
-        if "indoor" in PLACES[key].tags and self.story.weather in ("snowy", "foggy"):
-            self.story.weather = "cloudy"
+        self.season(PLACES[key].tags)
         return PLACES[key]
+
+    def season(self, tags):
+        """Weather and month that suit a place: snow in winter, no fog in the desert, nothing in bloom in January."""
+        if "snow" in tags:
+            self.story.weather, months = self.pick(WINTER), "December January February"
+        elif tags & {"sea", "jungle", "sand", "undersea"}:
+            self.story.weather, months = self.pick(SUMMER), "May June July August September"
+        else:
+            months = (
+                "June July August"
+                if self.story.weather == "hot"
+                else "April May June July August September October"
+            )
+        self.story.month = self.pick(months.split())
 
     def fun(self, place):
         """Something that the hero does for fun in a place: children what one does there, animals what they like."""
@@ -204,14 +289,20 @@ class World:
         group = KINDS[hero.kind].group
         if group in ("child", "made", "sea", "snow", "jungle", "bug"):
             return self.pick(place.fun)
-        return self.pick([like for like in LIKES[group].split(";") if "their" not in like])
+        return self.pick([like for like in LIKES.get(group, LIKES["child"]) if "their" not in like])
 
     def thing(self, role, *tags, without=(), owner="hero", most=None):
         """A thing with the tags, no larger than its owner can handle."""
         size = self.story.characters[owner].size if owner in self.story.characters else 4
         most = most if most is not None else max(1, size if size < 4 else size - 1)
-        nouns = [t.noun for t in THINGS.values() if set(tags) <= t.tags and not set(without) & t.tags and t.size <= most
-                 and t.noun not in [o.noun for o in self.story.things.values()]]
+        nouns = [
+            t.noun
+            for t in THINGS.values()
+            if set(tags) <= t.tags
+            and not set(without) & t.tags
+            and t.size <= most
+            and t.noun not in [o.noun for o in self.story.things.values()]
+        ]
         noun = self.pick(nouns)
         made = Thing(role, noun, self.pick(THINGS[noun].adjectives), owner)
         self.story.things[role] = made
@@ -219,9 +310,16 @@ class World:
             self.facts.add(("has", owner, role))
         return made
 
+    def named_thing(self, role, noun, owner):
+        """This very thing, and whose it is."""
+        self.story.things[role] = Thing(role, noun, self.pick(THINGS[noun].adjectives), owner)
+        self.facts.add(("has", owner, role))
+        return self.story.things[role]
+
     def topic(self, table, fits=lambda row: True):
         """What the story is about: one row of a table of topics.py."""
         from topics import TOPICS
+
         row = self.pick([key for key, value in TOPICS[table].items() if fits(value)])
         self.story.topic = [table, row]
         return TOPICS[table][row]
@@ -250,13 +348,17 @@ class World:
     def can_happen(self, kind, **roles):
         """Whether the event's needs are met now."""
         event = Event(kind, **roles)
-        return all((self.ground(need.removeprefix("!"), event) in self.facts) != need.startswith("!")
-                   for need in self.rules[kind].needs)
+        return all(
+            (self.ground(need.removeprefix("!"), event) in self.facts) != need.startswith("!")
+            for need in self.rules[kind].needs
+        )
 
     def do(self, kind, who="hero", whom=None, what=None, where=None, **detail):
         """Let one event happen: check what it needs, apply what it changes, write it down."""
         if not self.can_happen(kind, who=who, whom=whom, what=what, where=where):
-            raise ValueError(f"{self.story.plot}: {kind} {who} {whom} {what} cannot happen: needs {self.rules[kind].needs}")
+            raise ValueError(
+                f"{self.story.plot}: {kind} {who} {whom} {what} cannot happen: needs {self.rules[kind].needs}"
+            )
         event = Event(kind, who, whom, what, where, detail, self.at_beat, self.new_paragraph)
         for effect in self.rules[kind].effects:
             fact = self.ground(effect[1:], event)
@@ -266,6 +368,7 @@ class World:
         return event
 
     def maybe(self, percent, kind, **roles):
-        if self.chance(percent) and self.can_happen(kind, **{k: v for k, v in roles.items()
-                                                             if k in ("who", "whom", "what", "where")}):
+        """Perhaps let an event happen: where chance and its needs allow it."""
+        cast = {"who": "hero", **{k: v for k, v in roles.items() if k in ("who", "whom", "what", "where")}}
+        if self.chance(percent) and self.can_happen(kind, **cast):
             self.do(kind, **roles)

@@ -17,13 +17,16 @@ import json
 from cli import UserError, non_negative_int, positive_int, run
 from events import EVENTS
 from plots import BASIC
+from plots_fourth import FOURTH_PLOTS
 from plots_more import MORE
 from plots_third import THIRD_PLOTS
 from rng import PCG32
 from story import World
 from telling import tell_events
 
-PLOTS = {plot.__name__: plot for plot in (*BASIC, *MORE, *THIRD_PLOTS)}      # families of plots by name
+PLOTS = {
+    plot.__name__: plot for plot in (*BASIC, *MORE, *THIRD_PLOTS, *FOURTH_PLOTS)
+}  # families of plots by name
 
 
 def make_story(rng, plot=None):

@@ -24,7 +24,7 @@ from rng import PCG32
 from stories import END
 from storyland import make_story, tell
 
-VALID_SHARE = 0.06          # of train.txt's size: 0.3 MB beside 5 MB
+VALID_SHARE = 0.06  # of train.txt's size: 0.3 MB beside 5 MB
 
 
 def positive_float(text):
@@ -63,12 +63,21 @@ def measures(text, words=200_000):
     """How varied a corpus is: word types, share of distinct 4-grams, xz bits per byte, the commonest sentence."""
     tokens = re.findall(r"[a-z']+", text.replace(END, "").lower())[:words]
     grams = list(zip(tokens, tokens[1:], tokens[2:], tokens[3:]))
-    sentences = Counter(part for line in text.split("\n") if line != END
-                        for part in re.split(r'(?<=[.!?])"? +"?|"$', line) if part)
+    sentences = Counter(
+        part
+        for line in text.split("\n")
+        if line != END
+        for part in re.split(r'(?<=[.!?])"? +"?|"$', line)
+        if part
+    )
     common, count = sentences.most_common(1)[0]
-    return {"word types": len(set(tokens)), "distinct 4-grams": len(set(grams)) / len(grams),
-            "xz bits per byte": 8 * len(lzma.compress(text.encode(), preset=6)) / len(text.encode()),
-            "commonest sentence": count / sentences.total(), "which": common}
+    return {
+        "word types": len(set(tokens)),
+        "distinct 4-grams": len(set(grams)) / len(grams),
+        "xz bits per byte": 8 * len(lzma.compress(text.encode(), preset=6)) / len(text.encode()),
+        "commonest sentence": count / sentences.total(),
+        "which": common,
+    }
 
 
 # The measure that counts, bits per byte on real stories of a small model trained on these, is taken where there is a
@@ -77,21 +86,29 @@ def measures(text, words=200_000):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Write Storyland's stories as train.txt and valid.txt.")
-    parser.add_argument("--out", type=Path, default=Path("out/datasets/stories"), help="the folder to write to")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/datasets/stories"), help="the folder to write to"
+    )
     parser.add_argument("--seed", type=non_negative_int, default=1, help="the seed that decides everything")
-    parser.add_argument("--megabytes", type=positive_float, default=5.0, help="size of train.txt; valid.txt has 6 %% of it")
+    parser.add_argument(
+        "--megabytes", type=positive_float, default=5.0, help="size of train.txt; valid.txt has 6 %% of it"
+    )
     args = parser.parse_args(argv)
     size = int(args.megabytes * 1_000_000)
     whole = corpus(args.seed, size + int(VALID_SHARE * size))
-    cut = whole.index(f"{END}\n", int(VALID_SHARE * size)) + len(END) + 1       # the first stories are for validation
+    cut = (
+        whole.index(f"{END}\n", int(VALID_SHARE * size)) + len(END) + 1
+    )  # the first stories are for validation
     for name, text in (("valid", whole[:cut]), ("train", whole[cut:])):
         write_atomic(args.out / f"{name}.txt", text)
         print(f"{args.out / name}.txt: {text.count(END):,} stories, {len(text.encode()) / 1e6:.2f} MB")
     found = measures(whole[cut:])
-    print(f"word types {found['word types']:,} (TinyStories 4,235)\n"
-          f"distinct 4-grams {found['distinct 4-grams']:.2f} (0.80)\n"
-          f"xz bits per byte {found['xz bits per byte']:.2f} (1.59)\n"
-          f"commonest sentence {100 * found['commonest sentence']:.2f} % ({found['which']})")
+    print(
+        f"word types {found['word types']:,} (TinyStories 4,235)\n"
+        f"distinct 4-grams {found['distinct 4-grams']:.2f} (0.80)\n"
+        f"xz bits per byte {found['xz bits per byte']:.2f} (1.59)\n"
+        f"commonest sentence {100 * found['commonest sentence']:.2f} % ({found['which']})"
+    )
 
 
 if __name__ == "__main__":

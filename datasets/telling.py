@@ -19,18 +19,38 @@ from phrases import FRAGMENTS
 from thesaurus import enrich
 from words import WORDS
 
-PRONOUNS = {"he": ("he", "him", "his", "himself"), "she": ("she", "her", "her", "herself"),
-            "it": ("it", "it", "its", "itself"), "they": ("they", "them", "their", "themselves")}
+PRONOUNS = {
+    "he": ("he", "him", "his", "himself"),
+    "she": ("she", "her", "her", "herself"),
+    "it": ("it", "it", "its", "itself"),
+    "they": ("they", "them", "their", "themselves"),
+}
 TOKEN = re.compile(r"[\[\]|]|\{[^{}]*\}|<[a-z_]+>|[^\[\]|{}<>]+")
 FILLED = re.compile(r'"(oh|well), ([A-Z](?=[a-z])|A(?= ))')
-LEADS = "then |so |now |next, |and then |after that, |a little later, |after a while, |in the end, |at that, |with that, "
+LAND = {"tree", "flower", "flowers", "bird", "beast", "building", "bug"}
+AROUND = {
+    "out": "It smelled of {any.smell} and {any.smell}.|A {any.bird} {any.birdsong} and a {any.bug} {any.bugdoing}.|[The|All the] {any.flowers} were in bloom, "
+    "and it smelled of {any.smell}.|The air was {any.feel}, and a {any.bird} {any.birdsong}.|Between the {any.flowers}, a {any.beast} {any.doing}."
+    "|There were {any.flowers} and {any.flowers}, and a {any.tree} gave shade.|The {any.tree} [rustled|whispered|swayed] and smelled of {any.smell}.",
+    "in": "It smelled of {any.smell} and {any.smell}.|Somebody had left {any.find} and {any.find} there.|A {any.color} lamp [glowed|hung] there, and a {any.bug} "
+    "{any.bugdoing}.|There was {any.color} light, and it smelled of {any.smell}.|On the wall hung a picture of {any.cloud}.",
+    "far": "The sky was {any.sky}.|One cloud looked like {any.cloud}.|The air was {any.feel} and {any.feel}.",
+}
+LEADS = (
+    "then |so |now |next, |and then |after that, |a little later, |after a while, |at that, |with that, |a moment later, |before long, "
+    "|in the end, |and so |{any.number} breaths later, |when a {any.bird} {any.birdsong}, |soon, |as a {any.bug} flew past, |in the meantime, "
+)
 MERGE = re.compile(r"(?<![^.] )([A-Z][^\".!?,]{14,70})\. (He|She|They) ([a-z][^\".!?]{8,60})\.")
-VERBS = ("said|asked|whispered|cried|laughed|called|answered|replied|added|wondered|sighed|sobbed|mumbled|murmured|shouted|exclaimed|"
-         "sang|beamed|cheered|snapped|grumbled|growled|huffed|begged|gasped|breathed|yelled")
-NAMED = r"(?:[A-Z][\w.]*(?: [A-Z][a-z]+)?(?:'s [a-z]+)?|the [a-z ]+?)"
+VERBS = (
+    "said|asked|whispered|cried|laughed|called|answered|replied|added|wondered|sighed|sobbed|mumbled|murmured|shouted|exclaimed|"
+    "sang|beamed|cheered|snapped|grumbled|growled|huffed|begged|gasped|breathed|yelled"
+)
+NAMED = r"(?:(?:Mrs?\. )?(?!Mrs?\b)[A-Z]\w+(?:'s (?:big )?[a-z]+)?|the [a-z ]+?)"
 TAIL = r"((?: (?:softly|quietly|slowly|sadly|kindly|gently|crossly|happily|joyfully|merrily|at once|at last|after a moment|in a low voice)"
 TAIL += r"|(?: (?:with|in) a [a-z ]+))?)"
-SPEECH = re.compile(rf'"([^"]+?)([,?])" (?:([hs]he|they|{NAMED}) ({VERBS}){TAIL}|({VERBS}) ({NAMED}){TAIL})\.(?! ")')
+SPEECH = re.compile(
+    rf'"([^"]+?)([,?])" (?:([hs]he|they|{NAMED}) ({VERBS}){TAIL}|({VERBS}) ({NAMED}){TAIL})\.(?! ")'
+)
 _parsed = {}
 
 
@@ -67,7 +87,16 @@ def _alternatives(tokens, i):
             nodes.append(token)
         i += 1
     alternatives.append((guards, nodes))
-    return alternatives, i
+    return [(guards, nodes, of_land(nodes)) for guards, nodes in alternatives], i
+
+
+def of_land(nodes):
+    """Whether an alternative speaks of trees, birds or houses, which are not everywhere."""
+    return any(
+        node[0] == "slot" and node[1] == "any" and node[2][0] in LAND
+        for node in nodes
+        if not isinstance(node, str)
+    )
 
 
 class Teller:
@@ -75,13 +104,17 @@ class Teller:
 
     def __init__(self, story, rng):
         self.story, self.rng = story, rng
-        self.sentence = 0            # number of the sentence being written
-        self.seen = {}               # id -> number of the sentence that last mentioned it
-        self.named = {}              # id -> number of the sentence that last named it in full
+        self.sentence = 0  # number of the sentence being written
+        self.seen = {}  # id -> number of the sentence that last mentioned it
+        self.named = {}  # id -> number of the sentence that last named it in full
         self.introduced = set()
-        self.used = {}               # fragment or event -> alternatives already told
+        self.used = {}  # fragment or event -> alternatives already told
         self.quoted = False
         self.event = None
+        hero = story.characters["hero"]
+        self.elsewhere = bool(
+            {"sea", "snow", "sky", "water"} & hero.tags
+        )  # where neither trees nor houses are
 
     # -- choosing ------------------------------------------------------------------------------------------
 
@@ -95,7 +128,12 @@ class Teller:
             found = self.event.detail.get(key)
             return found == value if value else bool(found)
         if name == "w":
-            return tag in (self.story.weather, self.story.time, self.story.plot, *TAGS.get(self.story.weather, ()))
+            return tag in (
+                self.story.weather,
+                self.story.time,
+                self.story.plot,
+                *TAGS.get(self.story.weather, ()),
+            )
         thing = self.resolve(name)
         if not tag or thing is None:
             return thing is not None and not tag
@@ -105,7 +143,11 @@ class Teller:
 
     def draw(self, alternatives, key=None):
         """One of the alternatives whose guards hold; with a key, one not told before if there is one."""
-        open_ = [i for i, (guards, _) in enumerate(alternatives) if not guards or all(map(self.holds, guards))]
+        open_ = [
+            i
+            for i, (guards, _, land) in enumerate(alternatives)
+            if not (land and self.elsewhere) and (not guards or all(map(self.holds, guards)))
+        ]
         if not open_:
             return []
         if key is not None:
@@ -148,12 +190,19 @@ class Teller:
         self.event = event or self.event
         self.quoted = False
         nodes = self.draw(parse(template), key)
-        lead = nodes and nodes[0][0] == "slot" and nodes[0][1] in ("who", "whom", "both") and nodes[0][2] in ([], ["N"])
-        if lead and self.event.beat in ("attempt", "help", "turn") and self.rng.below(100) < 25:
+        lead = (
+            nodes
+            and nodes[0][0] == "slot"
+            and nodes[0][1] in ("who", "whom", "both")
+            and nodes[0][2] in ([], ["N"])
+        )
+        if lead and self.event.beat in ("attempt", "help", "turn") and self.rng.below(100) < 32:
             nodes = [("alt", parse(LEADS)), *nodes]
         text = self.expand(nodes)
         text = FILLED.sub(lambda m: f'"{m.group(1)}, {m.group(2).lower()}', text) if '"' in text else text
-        return english.sentences(english.fix_articles(re.sub(r" +([.,!?])", r"\1", re.sub(r"\s+", " ", text)).strip()))
+        return english.sentences(
+            english.fix_articles(re.sub(r" +([.,!?])", r"\1", re.sub(r"\s+", " ", text)).strip())
+        )
 
     def merged(self, match):
         """Two short sentences about the same one, now and then joined into one."""
@@ -185,12 +234,17 @@ class Teller:
         if name == "both":
             return self.both(forms)
         if name in ("d", "t", "w"):
-            source = {"d": lambda: self.event.detail[forms[0]], "t": lambda: self.story.topic_row()[forms[0]],
-                      "w": lambda: getattr(self.story, forms[0])}[name]()
+            source = {
+                "d": lambda: self.event.detail[forms[0]],
+                "t": lambda: self.story.topic_row()[forms[0]],
+                "w": lambda: getattr(self.story, forms[0]),
+            }[name]()
             text = self.expand(self.draw(parse(source, plain=name == "d"), (name, forms[0], source)))
             return self.filtered(text, forms[1:])
         if name == "any":
-            return self.filtered(self.expand(self.draw(parse(WORDS[forms[0]], plain=True), ("any", forms[0]))), forms[1:])
+            return self.filtered(
+                self.expand(self.draw(parse(WORDS[forms[0]], plain=True), ("any", forms[0]))), forms[1:]
+            )
         found = self.resolve(name)
         if found is None:
             raise KeyError(f"no {name} in {self.story.plot}: {self.event.kind}")
@@ -216,17 +270,32 @@ class Teller:
         now, last = self.sentence, self.seen.get(entity, -9)
         if now - last > 1 or now - self.named.get(entity, -9) > 3:
             return False
-        return not any(now - self.seen.get(other.id, -9) <= 1 for other in others
-                       if other.id != entity and other.pronoun == pronoun)
+        return not any(
+            now - self.seen.get(other.id, -9) <= 1
+            for other in others
+            if other.id != entity and other.pronoun == pronoun
+        )
 
     def character(self, c, form):
         """Forms: none (subject), o (object), p (possessive), all three a pronoun where that is clear; N, Np by name;
         he him his self: the pronoun, whatever came before; a: introduced; call: as one is addressed; kind, adj,
         hands, sound, food: what belongs to the kind."""
         kind = KINDS[c.kind]
-        plain = {"kind": c.kind, "adj": c.trait, "trait": c.trait, "hands": kind.hands, "hand": kind.hand, "sound": kind.sound,
-                 "food": kind.food, "call": c.call, "name": c.name, "likes": c.likes, "look": c.look,
-                 "walk": kind.walk, "walked": kind.walked}.get(form)
+        plain = {
+            "kind": c.kind,
+            "adj": c.trait,
+            "trait": c.trait,
+            "hands": kind.hands,
+            "hand": kind.hand,
+            "sound": kind.sound,
+            "food": kind.food,
+            "call": c.call,
+            "name": c.name,
+            "likes": c.likes,
+            "look": c.look,
+            "walk": kind.walk,
+            "walked": kind.walked,
+        }.get(form)
         if plain is not None:
             if form == "name" and not self.quoted:
                 self.introduced.add(c.id)
@@ -246,7 +315,12 @@ class Teller:
                 self.mention(c.id)
                 return {"": subject, "o": object_, "p": possessive}[form]
         name = c.name if c.ref == "name" else self.kin(c) if c.ref == "kin" else "the " + c.kind
-        if c.ref == "name" and not self.rng.below(14) and not c.name.startswith(("Mr", "Mrs")) and form in ("", "o"):
+        if (
+            c.ref == "name"
+            and not self.rng.below(14)
+            and not c.name.startswith(("Mr", "Mrs"))
+            and form in ("", "o")
+        ):
             name = f"little {name}" if c.kind in ("girl", "boy") else f"{name} the {c.kind}"
         self.introduced.add(c.id)
         self.mention(c.id, full=True)
@@ -265,7 +339,9 @@ class Teller:
             named = {"name": f" [named|called] {c.name}", "kind": ""}[c.ref]
             text = self.expand(self.draw(parse(f"a {look}{c.kind}{named}")))
             if c.name.startswith(("Mr", "Mrs", "Miss", "Dr")):
-                text = self.expand(self.draw(parse(f"{c.name} the {c.kind}|a {c.kind} [named|called] {c.name}")))
+                text = self.expand(
+                    self.draw(parse(f"{c.name} the {c.kind}|a {c.kind} [named|called] {c.name}"))
+                )
         self.mention(c.id, full=True)
         return english.possessive(text) if form in ("p", "Np") else text
 
@@ -275,14 +351,22 @@ class Teller:
         form = forms[0] if forms else ""
         plural_things = [t for t in self.story.things.values() if t.pronoun == "they"]
         near = all(self.sentence - self.seen.get(c.id, -9) <= 1 for c in (a, b))
-        extra = any(self.sentence - self.seen.get(c.id, -9) <= 1 for c in self.story.characters.values()
-                    if c not in (a, b))
+        extra = any(
+            self.sentence - self.seen.get(c.id, -9) <= 1
+            for c in self.story.characters.values()
+            if c not in (a, b)
+        )
         index = {"": 0, "o": 1, "p": 2}.get(form, 0)
         if form == "they" or form in ("them", "their"):
             self.mention(a.id, b.id)
             return form
-        if form != "N" and near and not extra and not any(
-                self.sentence - self.seen.get(t.id, -9) <= 1 for t in plural_things) and self.rng.below(10) < 7:
+        if (
+            form != "N"
+            and near
+            and not extra
+            and not any(self.sentence - self.seen.get(t.id, -9) <= 1 for t in plural_things)
+            and self.rng.below(10) < 7
+        ):
             self.mention(a.id, b.id)
             return ("they", "them", "their")[index]
         self.introduced.update((a.id, b.id))
@@ -297,8 +381,16 @@ class Teller:
         """Forms: none (subject), o (object): 'a red ball' first, then 'the ball' or 'it'; his: with its owner's
         'his red ball'; a, the, nn (no article), noun, adj; it, they: the pronoun; was, is, has, this: agreeing."""
         many = t.pronoun == "they"
-        agree = {"was": ("was", "were"), "is": ("is", "are"), "has": ("has", "have"), "this": ("this", "these"),
-                 "look": ("looks", "look"), "do": ("does", "do"), "adj": (t.adjective,) * 2, "noun": (t.noun,) * 2}
+        agree = {
+            "was": ("was", "were"),
+            "is": ("is", "are"),
+            "has": ("has", "have"),
+            "this": ("this", "these"),
+            "look": ("looks", "look"),
+            "do": ("does", "do"),
+            "adj": (t.adjective,) * 2,
+            "noun": (t.noun,) * 2,
+        }
         if form in agree:
             return agree[form][many]
         if form in ("it", "they"):
@@ -311,8 +403,13 @@ class Teller:
             return phrase
         owner = self.story.characters.get(t.owner)
         things = self.story.things.values()
-        if (form in ("", "o") and not first and not self.quoted and self.clear(t.id, t.pronoun, things)
-                and self.rng.below(10) < 6):
+        if (
+            form in ("", "o")
+            and not first
+            and not self.quoted
+            and self.clear(t.id, t.pronoun, things)
+            and self.rng.below(10) < 6
+        ):
             self.mention(t.id)
             return PRONOUNS[t.pronoun][1 if form == "o" else 0]
         determiner = "the"
@@ -335,6 +432,20 @@ class Teller:
         if form in ("in", "to"):
             return f"{place.preposition if form == 'in' else place.toward} {name}"
         if form == "see":
+            if self.rng.below(100) < 40:
+                return self.expand(
+                    self.draw(
+                        parse(
+                            AROUND[
+                                "in"
+                                if "indoor" in place.tags
+                                else "out"
+                                if place.tags & {"wood", "farm", "pond", "bug", "home"}
+                                else "far"
+                            ]
+                        )
+                    )
+                )
             return self.expand(self.draw(parse(place.senses), ("sense", key)))
         if form == "bare":
             return name.removeprefix("the ")
@@ -348,7 +459,7 @@ def tell_events(story, rng, events):
     for event in story.events:
         if event.paragraph and paragraphs[-1]:
             paragraphs.append([])
-            teller.sentence += 2       # a new paragraph names people again
+            teller.sentence += 2  # a new paragraph names people again
         text = teller.say(events[event.kind].tellings, event, event.kind)
         text = SPEECH.sub(lambda m: teller.turned(m), text)
         text = MERGE.sub(lambda m: teller.merged(m), text)

@@ -8,6 +8,7 @@ Run it to see a template before and after.
 import re
 
 GROUPS = """
+clever=clever=smart
 sad=sad=unhappy
 happy=happy=glad
 huge=huge=enormous
@@ -36,7 +37,6 @@ you are=you are=you're
 we are=we are=we're
 we will=we will=we'll
 it is=it is=it's
-that is=that is=that's
 there is=there is=there's
 here is=here is=here's
 what is=what is=what's
@@ -58,26 +58,21 @@ thought and thought=thought hard
 hurried=hurried=rushed=ran
 jumped=jumped=leaped=hopped
 grew and grew=got bigger and bigger=grew taller and taller
-at first=at first=in the beginning=first
 in a bad mood=in a bad mood=grumpy=cross
 afraid=afraid=scared=frightened
 shore=shore=bank
 pulled=pulled=tugged
 brought=brought=fetched
-gave=gave=handed
-heard=heard=could hear
 climbed=climbed=scrambled
 crept=crept=sneaked=tiptoed
 whispered=whispered=murmured=breathed
 shouted=shouted=called=yelled
-gasped=gasped=cried=burst out
+gasped=gasped=cried
 peeked=peeked=peered=looked
 threw=threw=tossed
 tossed=tossed=threw
-often=often=many times=again and again
 nearly=nearly=almost
 each time=each time=every time
-after that=after that=then=next=later on
 in the end=in the end=at last=finally
 wet=wet=soaked=dripping
 lonely=lonely=all alone
@@ -87,12 +82,10 @@ on tiptoe=on tiptoe=very quietly=without a sound
 courage=courage=bravery
 joy=joy=delight=happiness
 picked up=picked up=lifted up=took up
-gathered=gathered=collected
 shivered=shivered=trembled
 trembled=trembled=shook=shivered
 trembling=trembling=shaking
 frowned=frowned=wrinkled {x}nose
-sighed=sighed=gave a sigh
 sobbed=sobbed=cried=wept
 begged=begged=pleaded
 cheered=cheered=clapped
@@ -102,7 +95,6 @@ wobbled=wobbled=swayed
 swayed=swayed=rocked
 crash=crash=bang=smash
 go on=go on=keep going
-went on=went on=continued
 no one=no one=nobody
 anybody=anybody=anyone
 anyone=anyone=anybody
@@ -115,13 +107,8 @@ one after the other=one after the other=one by one
 out of sight=out of sight=gone from view
 right there=right there=exactly there
 on the other side=on the other side=on the far side=across the way
-in the way=in the way=blocking the way
 just then=just then=at that moment=right then
-had never=had never=had never before
-so much=so much=very much
-so fast=so fast=so quickly
 as fast as=as fast as=as quickly as
-as soon as=as soon as=the moment
 at home=at home=back home
 in bed=in bed=under the covers
 kitchen table=kitchen table=big kitchen table
@@ -129,7 +116,6 @@ it took a while=it took a while=it took some time=that was slow work
 no luck=no luck=no success
 what happened=what happened=what came next
 all right=all right=okay=fine
-thank you=thank you=thanks
 many times=many times=often=a hundred times
 long ago=long ago=long, long ago=many years ago
 deep breath=deep breath=long breath
@@ -151,7 +137,6 @@ jolly=jolly=merry=cheerful
 cheerful=cheerful=merry
 lovely=lovely=pretty=beautiful
 it was over=it was over=it had passed
-full of=full of=filled with
 said again=said again=repeated
 tried again=tried again=tried once more
 try again=try again=try once more
@@ -235,8 +220,6 @@ good friend=good friend=dear friend=close friend
 good friends=good friends=dear friends=close friends
 best friends=best friends=very best friends=closest friends
 strange=strange=odd=peculiar
-clever=clever=smart=bright
-loud=loud=noisy
 beautiful=beautiful=lovely=pretty
 wonderful=wonderful=lovely=marvelous=splendid
 shiny=shiny=gleaming=glittering
@@ -246,7 +229,6 @@ in the sun=in the sun=in the sunshine=in the warm sun
 in the dark=in the dark=in the darkness
 carefully=carefully=with care=gently
 finally=finally=at last=in the end
-soon=soon=before long=in no time
 maybe=maybe=perhaps
 almost=almost=nearly
 happily=happily=joyfully=merrily
@@ -263,19 +245,15 @@ looked away=looked away=turned away=looked to the side
 looked back=looked back=turned back
 woke up=woke up=awoke
 went home=went home=headed home=made for home
-did not know=did not know=had no idea
-knew what to do=knew what to do=had a plan=knew a way
 it was not easy=it was hard work=it was no easy thing
 all of them=all of them=every one of them
 some time later=some time later=a few weeks later=one day
 not long after=not long after=a few days later=soon after
 that was all=that was all=there was nothing more
 nothing else=nothing else=nothing more
-and there=and there=and look, there=and right there
 stayed empty=stayed empty=remained empty
 as good as new=as good as new=just like new
 even better=even better=better still=still better
-I know=I know=I know=I am sure
 let us=let us=let us=we should=come, let us
 """
 
@@ -307,7 +285,7 @@ milk=warm,cold,fresh
 bread=fresh,brown,warm
 pie=hot,round,big
 honey=sweet,golden,thick
-egg=white,speckled,warm
+egg=white,speckled,smooth
 eggs=white,speckled,warm
 nut=big,round,brown
 nuts=big,round,brown
@@ -469,11 +447,16 @@ bank=steep,grassy,muddy
 thorns=sharp,long,nasty
 paper=thin,white,stiff
 """
-PLAIN = {line.split("=")[0]: "[||" + "|".join(a + " " for a in line.split("=")[1].split(",")) + "]"
-         for line in ADJECTIVES.strip().splitlines()}
-NOUN = re.compile(r"(?<![\w])(an?|the|his|her|\{\w+\.his\}) (" + "|".join(sorted(PLAIN, key=len, reverse=True))
-                  + r")(?![\w'>}-]| (?:sister|brother|scarf|table|drum|door|house|tree|boat|bag|box|top|store|shop|yard|cake|soup"
-                  r"|pie|juice|jar|cup|bread|nest|stand|bell|tower|station|shell|fish|ball|sheet|bowl|path|pole|cloth|chains))")
+PLAIN = {
+    line.split("=")[0]: "[||" + "|".join(a + " " for a in line.split("=")[1].split(",")) + "]"
+    for line in ADJECTIVES.strip().splitlines()
+}
+NOUN = re.compile(
+    r"(?<![\w])(an?|the|his|her|\{\w+\.his\}) ("
+    + "|".join(sorted(PLAIN, key=len, reverse=True))
+    + r")(?![\w'>}-]| (?:sister|brother|scarf|table|drum|door|house|tree|boat|bag|box|top|store|shop|yard|cake|soup"
+    r"|pie|juice|jar|cup|bread|nest|stand|bell|tower|station|shell|fish|ball|sheet|bowl|path|pole|cloth|chains))"
+)
 
 
 def read_groups(text):
@@ -488,16 +471,24 @@ def read_groups(text):
 
 
 TABLE = read_groups(GROUPS)
-PHRASE = re.compile(r"(?<![\w.{<=.?])(" + "|".join(sorted(map(re.escape, TABLE), key=len, reverse=True)) + r")(?![\w}>:'-])")
-TAILS = {"said": "[said|said|said softly|said quietly|said at once|said after a moment|said at last|said in a low voice|added|said slowly]",
-         "asked": "[asked|asked|asked softly|wanted to know|asked quietly|wondered|asked after a moment]"}
+PHRASE = re.compile(
+    r"(?<![\w.{<=.?])(" + "|".join(sorted(map(re.escape, TABLE), key=len, reverse=True)) + r")(?![\w}>:'-])"
+)
+TAILS = {
+    "said": "[said|said|said softly|said quietly|said at once|said after a moment|said at last|said in a low voice|added|said slowly]",
+    "asked": "[asked|asked|asked softly|wanted to know|asked quietly|wondered|asked after a moment]",
+}
 SAID = re.compile(r"((?:\?|,)\" \{\w+\.he\} )(said|asked)(?=[.|\]])")
 INVERTED = re.compile(r"(said|asked) (\{\w+\.N\})(?=\.)")
-AFTER = {"said": "[| softly| at once| after a moment| with a nod| quietly| in a low voice]",
-         "asked": "[| softly| after a moment| quietly| and waited]"}
-OPENING = re.compile(r'((?:^|[ \[|])")(?=\[?[A-Za-z])(?!\[?(?:[Oo]h|[Ww]ell|[Ll]ook|[Yy]es|[Nn]o\\b|[Hh]e|[Ss]urprise|[Ww]ow|[Gg]ood|[Nn]e|[Ss]top|'
-                     r'[Tt]hat is|[Ww]ait|[Oo]ne|[Nn]ow|[Aa]nd|[Dd]ear|[Hh]ooray|[Cc]lose|[Ii]t was|[Ee]ek|[Yy]uck))')
-FILLERS = "[|||||oh, |well, ]"
+AFTER = {
+    "said": "[| softly| at once| after a moment| with a nod| quietly| in a low voice]",
+    "asked": "[| softly| after a moment| quietly| and waited]",
+}
+OPENING = re.compile(
+    r'((?:^|[ \[|])")(?=\[?[A-Za-z])(?!\[?(?:[Oo]h|[Ww]ell|[Ll]ook|[Yy]es|[Nn]o\\b|[Hh]e|[Ss]urprise|[Ww]ow|[Gg]ood|[Nn]e|[Ss]top|'
+    r"[Tt]hat is|[Ww]ait|[Oo]ne|[Nn]ow|[Aa]nd|[Dd]ear|[Hh]ooray|[Cc]lose|[Ii]t was|[Ee]ek|[Yy]uck))"
+)
+FILLERS = "[|||||||||oh, |well, ]"
 
 
 def enrich(template):

@@ -4,6 +4,8 @@ A row's fields are templates (see telling.py) about the roles hero, friend and h
 {t.field}. `for` says whose story it can be: child, or tags of a kind.
 """
 
+import re
+
 from topics_more import MORE_TOPICS
 from topics_third import THIRD_TOPICS
 
@@ -11,26 +13,21 @@ from topics_third import THIRD_TOPICS
 def rows(text):
     """A table: `name = field: text; field: text`, one row a paragraph, as {name: {field: text}}."""
     table = {}
-    for block in text.strip().split("\n\n"):
-        lines = [line.strip() for line in block.splitlines()]
-        fields = {}
-        for line in lines[1:]:
-            key, _, value = line.partition(": ")
-            if " " in key:
-                fields[last] += " " + line
-            else:
-                fields[key], last = value, key
-        fields.setdefault("name", lines[0])
-        table[lines[0]] = fields
+    for block in re.sub(r"\n +", " ", text.strip()).split(
+        "\n\n"
+    ):  # an indented line goes on with the one above
+        name, *lines = block.splitlines()
+        table[name] = {"name": name, **dict(line.split(": ", 1) for line in lines)}
     return table
 
 
 FEARS = rows("""
 the dark
-for: child pet forest
+for: child pet forest teddy_bear rag_doll tin_soldier
 where: bedroom
 what: the dark
-why: in the dark, every [chair|coat] looked like a [monster|bear|giant]|when the lights went out, the shadows seemed to grow
+why: in the dark, every [chair|coat] looked like a [monster|bear|giant]|when the lights went out, the shadows
+    seemed to grow
 meet: that {w.time}, the lamp [went out|flickered and died] and everything was [black|dark]
 cry: [Something is there|I cannot see|It is too dark]
 advice: [Look closely|Open your eyes slowly]. The dark only hides the things you know
@@ -38,13 +35,14 @@ brave: {hero} opened {hero.his} eyes and looked at the black shape in the corner
 find: it was only a coat on a [hook|chair], and outside the [stars|moon] had never been so bright
 
 thunder
-for: child pet forest farm
+for: child pet forest farm princess teddy_bear
 where: any
 what: thunder
 why: thunder was [so loud|like a giant's drum] and one never knew when it would come
 meet: dark clouds came and [boom|crash], the thunder rolled
 cry: [Make it stop|It is too loud|Hide me]
-advice: [Count after the flash|When you see the flash, count slowly]. The more you count, the farther away it is
+advice: [Count after the flash|When you see the flash, count slowly]. The more you count, the farther away it
+    is
 brave: there was a flash, and {hero} counted, [one, two, three|one, two, three, four, five]
 find: each time {hero} could count further, until the storm was [only a mumble behind the hills|far away]
 
@@ -55,7 +53,8 @@ what: deep water
 why: it was so [dark|green] down there, and who could say what lived at the bottom
 meet: the others jumped in with a splash and called, but the water looked [dark|cold|bottomless]
 cry: [I cannot|I will sink|It is too deep]
-advice: [Start where your feet touch the ground|First only the toes, then the knees]. The water will carry you if you let it
+advice: [Start where your feet touch the ground|First only the toes, then the knees]. The water will carry you
+    if you let it
 brave: first {hero} went in up to the [knees|tummy], then a bit more, and then {hero.he} let go
 find: the water held {hero.him} up like a [soft|big] hand, and {hero.he} floated
 
@@ -77,7 +76,8 @@ what: the high slide
 why: it was as tall as a house, and from the top people looked [like ants|very small]
 meet: it was {hero.p} turn, and {hero.he} stood at the very top
 cry: [It is too high|I want to go down the ladder|I cannot look]
-advice: [I will wait for you at the bottom|Look at me, and not at the ground]. Sit down, hold tight, and count to three
+advice: [I will wait for you at the bottom|Look at me, and not at the ground]. Sit down, hold tight, and count
+    to three
 brave: {hero} sat down, held on, and let go on three
 find: whoosh, the wind was in {hero.his} hair, and it was over so fast that {hero.he} wanted to do it again
 
@@ -156,7 +156,8 @@ meet: a big [digger|tractor|truck] came rumbling along and stopped right there
 cry: [It is a monster|It is too loud|It will eat me]
 advice: Machines are only noisy helpers. Somebody sits inside and steers
 brave: {hero} came out and waved at the window high above
-find: the driver waved back and let {hero.him} [honk the horn|sit in the seat|press a button], and it went toot
+find: the driver waved back and let {hero.him} [honk the horn|sit in the seat|press a button], and it went
+    toot
 
 snakes
 for: forest farm
@@ -229,15 +230,18 @@ SKILLS = rows("""
 ride a bike
 for: child
 thing: bike
-bad: the bike wobbled and tipped over|{hero} rode straight into a bush|the front wheel turned and down {hero.he} went
-again: {hero} went three turns of the wheel before {hero.he} fell into the grass|one foot slipped off and the bike rolled away alone
+bad: the bike wobbled and tipped over|{hero} rode straight into a bush|the front wheel turned and down
+    {hero.he} went
+again: {hero} went three turns of the wheel before {hero.he} fell into the grass|one foot slipped off and the
+    bike rolled away alone
 tip: Look ahead and not at the wheel
 good: the bike rolled straight, past the fence, past the mailbox, all the way to the corner
 
 swim
 for: child
 where: water
-bad: {hero} swallowed water and coughed|{hero.his} legs sank like stones|{hero} splashed a lot but did not move at all
+bad: {hero} swallowed water and coughed|{hero.his} legs sank like stones|{hero} splashed a lot but did not
+    move at all
 again: {hero} swam two strokes and forgot to breathe|{hero} got water up {hero.his} nose
 tip: Kick your legs slowly, like a frog
 good: {hero} glided from one side to the other without touching the ground
@@ -251,7 +255,8 @@ good: a clear, high tone came out, and a bird in the tree answered
 
 tie shoes
 for: child
-bad: the bow fell apart at the first step|{hero} tied both shoes to each other and fell over|the laces looked like spaghetti
+bad: the bow fell apart at the first step|{hero} tied both shoes to each other and fell over|the laces looked
+    like spaghetti
 again: one loop was huge and the other was gone|the knot was so tight that nobody could open it
 tip: Make two rabbit ears, and let one hop through the hole
 good: two neat bows sat on the shoes, and they held all the way around the house
@@ -266,7 +271,8 @@ good: {hero} jumped ten times, twenty times, and did not stop until {hero.his} c
 ice skate
 for: child snow
 where: snow
-bad: {hero.p} feet slid apart and {hero.he} sat down hard|{hero} held on to the fence and did not dare let go|{hero} went backward by mistake
+bad: {hero.p} feet slid apart and {hero.he} sat down hard|{hero} held on to the fence and did not dare let
+    go|{hero} went backward by mistake
 again: {hero} slid three steps and bumped into a snowbank|{hero.his} arms whirled like a windmill
 tip: Bend your knees and push to the side
 good: {hero} slid over the ice in a big round curve, smooth as a [bird|swan]
@@ -274,7 +280,8 @@ good: {hero} slid over the ice in a big round curve, smooth as a [bird|swan]
 bake bread
 for: child
 where: kitchen
-bad: the bread came out as hard as a brick|the dough stuck to everything, even to the cat|the bread was black on the outside and wet inside
+bad: the bread came out as hard as a brick|the dough stuck to everything, even to the cat|the bread was black
+    on the outside and wet inside
 again: the loaf was so flat that it looked like a plate|{hero} forgot the salt and it tasted of nothing
 tip: Give the dough time to rest before you bake it
 good: the loaf was round and golden and the whole house smelled of it
@@ -288,22 +295,26 @@ good: a sweet little song came out, from the first note to the last
 
 fly
 for: bird
-bad: {hero} fluttered, dropped, and landed in a bush|{hero} flapped so hard that {hero.he} turned upside down|{hero} tumbled into a pile of leaves
-again: {hero} flew as far as the next branch and missed it|the wind pushed {hero.him} back to where {hero.he} had begun
+bad: {hero} fluttered, dropped, and landed in a bush|{hero} flapped so hard that {hero.he} turned upside
+    down|{hero} tumbled into a pile of leaves
+again: {hero} flew as far as the next branch and missed it|the wind pushed {hero.him} back to where {hero.he}
+    had begun
 tip: Spread your wings wide and wait for the wind
 good: {hero} rose above the trees and flew in a big circle
 
 hop from stone to stone
 for: forest pond
 where: water
-bad: {hero} slipped and fell in with a splash|the first stone was wet and {hero} sat down on it|{hero} jumped too short
+bad: {hero} slipped and fell in with a splash|the first stone was wet and {hero} sat down on it|{hero} jumped
+    too short
 again: {hero} made it to the second stone and lost {hero.his} balance|the third stone wobbled
 tip: Look at the next stone and not at the water
 good: hop, hop, hop, {hero} reached the other side with dry feet
 
 dig a tunnel
 for: digs
-bad: the roof fell in and {hero} had a nose full of sand|{hero} dug in a circle and came out where {hero.he} had started|{hero} hit a root
+bad: the roof fell in and {hero} had a nose full of sand|{hero} dug in a circle and came out where {hero.he}
+    had started|{hero} hit a root
 again: the tunnel was too narrow and {hero.he} got stuck|rain ran in from above
 tip: Dig a little, then pat the roof until it is firm
 good: the tunnel went under the whole bush and came out in the sun
@@ -311,7 +322,8 @@ good: the tunnel went under the whole bush and came out in the sun
 climb a tree
 for: child forest
 where: outdoor
-bad: {hero} slid down the trunk|{hero} could not get past the first branch|the bark scratched and {hero} let go
+bad: {hero} slid down the trunk|{hero} could not get past the first branch|the bark scratched and {hero} let
+    go
 again: {hero} got halfway up and did not know where to put {hero.his} foot|a thin twig snapped
 tip: Hold on with two arms before you move one leg
 good: {hero} sat on the big branch and could see the whole valley
@@ -319,29 +331,33 @@ good: {hero} sat on the big branch and could see the whole valley
 catch a ball
 for: child forest
 thing: ball
-bad: the ball bounced off {hero.p} nose|the ball flew between {hero.p} {hero.hands}|{hero} shut {hero.his} eyes and missed
+bad: the ball bounced off {hero.p} nose|the ball flew between {hero.p} {hero.hands}|{hero} shut {hero.his}
+    eyes and missed
 again: {hero} touched it, but it jumped away|{hero} ran the wrong way
 tip: Keep your eyes on it until it is in your arms
 good: the ball came flying, and {hero} caught it, once, twice, ten times in a row
 
 dance
 for: child forest farm jungle
-bad: {hero} stepped on everybody's toes|{hero.p} legs got in a knot|{hero} turned left when all the others turned right
+bad: {hero} stepped on everybody's toes|{hero.p} legs got in a knot|{hero} turned left when all the others
+    turned right
 again: {hero} was always one beat too late|{hero} spun until {hero.he} fell over
 tip: Do not think about your feet. Listen to the drum
 good: {hero} danced across the floor, light as a leaf, and never missed a beat
 
 skip stones
-for: child holds
+for: child forest
 where: water
-bad: the stone went plop and was gone|the stone flew backward|{hero} threw so hard that {hero.he} nearly fell in
+bad: the stone went plop and was gone|the stone flew backward|{hero} threw so hard that {hero.he} nearly fell
+    in
 again: the stone hopped once and sank|a frog complained
 tip: Take a flat stone and throw it low
 good: the stone hopped five times over the water before it sank
 
 read
 for: child
-bad: the letters danced before {hero.p} eyes|{hero} mixed up the b and the d|every word took so long that {hero.he} forgot the one before
+bad: the letters danced before {hero.p} eyes|{hero} mixed up the b and the d|every word took so long that
+    {hero.he} forgot the one before
 again: {hero} read two words and guessed the third, and it was wrong|the long word in the middle was too hard
 tip: Put your finger under the letters and say them one by one
 good: {hero} read the whole page, and then the next, and laughed at the joke in it
@@ -355,7 +371,8 @@ good: the song rose over the trees, and everybody stopped to listen
 
 do a cartwheel
 for: child
-bad: {hero} rolled over sideways like a log|{hero.p} legs stayed on the ground|{hero} ended up with grass in {hero.his} mouth
+bad: {hero} rolled over sideways like a log|{hero.p} legs stayed on the ground|{hero} ended up with grass in
+    {hero.his} mouth
 again: {hero} went over, but landed on {hero.his} bottom|{hero.his} arms bent in the middle
 tip: Reach for the ground and kick your legs at the sky
 good: {hero.p} legs flew over like the spokes of a wheel, and {hero.he} landed on both feet

@@ -105,8 +105,8 @@ def draw(path, ways):
     figure, axes = plt.subplots(len(ways), 1, figsize=(8, 4.2), sharex=True, layout="constrained")
     for axis, (name, stories) in zip(axes, ways.items()):
         for reader, story in enumerate(stories):
-            axis.plot([story["asked"], story["first"]], [reader, reader], color="#b9ad9a", linewidth=1.5)
-            axis.plot([story["first"], story["last"]], [reader, reader], color="#9c3f2c", linewidth=5)
+            axis.hlines(reader, story["asked"], story["first"], color="#b9ad9a", linewidth=1.5)
+            axis.hlines(reader, story["first"], story["last"], color="#9c3f2c", linewidth=5)
         axis.set(title=name, ylabel="reader", yticks=[0, len(stories) - 1], yticklabels=[1, len(stories)])
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)

@@ -23,7 +23,7 @@ def read_json(path):
             from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is not valid JSON; copy it again") from None
     if not isinstance(value, dict):
         raise UserError(f"{path} holds no JSON object")
@@ -56,6 +56,8 @@ def read_config(folder):
         raise UserError(f"{path}: {error}") from None
     if stored.get("head_dim") not in (None, config.head_dim):
         raise UserError(f"{path}: head_dim {stored['head_dim']} is not hidden_size / num_attention_heads")
+    if stored.get("hidden_act", "silu") != "silu":
+        raise UserError(f"{path}: hidden_act {stored['hidden_act']!r} is not supported; the Storyteller has 'silu'")
     for name in ("attention_bias", "mlp_bias"):
         if stored.get(name):
             raise UserError(f"{path}: {name} is not supported; the Storyteller has no biases")
@@ -68,8 +70,10 @@ def read_weights(folder):
     folder = Path(folder)
     names = ["model.safetensors"]
     if not (folder / names[0]).exists() and (folder / "model.safetensors.index.json").exists():
-        index = read_json(folder / "model.safetensors.index.json")
-        names = sorted({str(name) for name in index.get("weight_map", {}).values()})
+        shards = read_json(folder / "model.safetensors.index.json").get("weight_map")
+        if not isinstance(shards, dict):
+            raise UserError(f"{folder / 'model.safetensors.index.json'} has no weight_map; copy it again")
+        names = sorted({str(name) for name in shards.values()})
     weights = {}
     for name in names:
         path = folder / name
@@ -90,7 +94,10 @@ def load_model(folder, device="cpu", dtype=torch.float32):
     if not Path(folder).is_dir():
         raise UserError(f"there is no model folder {folder}; train one with: python transformer/train.py --out {folder}")
     config, weights = read_config(folder), read_weights(folder)
-    with torch.device("meta"):  # shapes without memory: the file's tensors become the parameters
+    last = f"model.layers.{config.num_hidden_layers - 1}.input_layernorm.weight"
+    if last not in weights:  # asked first: a damaged number of layers could be a million
+        raise UserError(f"{folder}: the weights lack {last}, which config.json asks for")
+    with torch.device("meta"):  # shapes without memory, to compare before anything large is made
         model = Storyteller(config)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if config.tie_word_embeddings:

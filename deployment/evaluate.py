@@ -54,15 +54,15 @@ def beginnings():
             yield text.format(hero=name, kind=kind, she=she, She=she.capitalize(), her=her), name, thing
 
 
-def names_in(text):
+def named_in(text):
     """Words with a capital in the middle of a sentence: after a lower-case letter or a comma and one space."""
     return {word for word in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", text)} - NO_NAMES
 
 
 def strangers(prompt, text):
     """Names that take part in the continuation although nobody introduced them."""
-    known = names_in(prompt) | set(re.findall(r"[A-Z][a-z]+", prompt))
-    return {name for name in names_in(text) - known if not re.search(INTRODUCED.format(name), text)}
+    known = named_in(prompt) | set(re.findall(r"[A-Z][a-z]+", prompt))
+    return {name for name in named_in(text) - known if not re.search(INTRODUCED.format(name), text)}
 
 
 def judge(prompt, hero, thing, text, finish_reason):

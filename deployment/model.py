@@ -32,8 +32,13 @@ class Config:
         """Raises ValueError, in one line, for sizes that no model can have."""
         for name in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
                      "num_key_value_heads", "max_position_embeddings"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {getattr(self, name)!r}")
+            if type(getattr(self, name)) is not int or not 1 <= getattr(self, name) <= 2**20:
+                raise ValueError(f"{name} must be a whole number from 1 to {2**20}, not {getattr(self, name)!r}")
+        for name in ("rope_theta", "rms_norm_eps"):
+            if type(getattr(self, name)) not in (int, float) or not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a number above 0, not {getattr(self, name)!r}")
+        if type(self.tie_word_embeddings) is not bool:
+            raise ValueError(f"tie_word_embeddings must be true or false, not {self.tie_word_embeddings!r}")
         if self.hidden_size % (2 * self.num_attention_heads):
             raise ValueError(f"hidden_size {self.hidden_size} must be {self.num_attention_heads} heads of an even width")
         if self.num_attention_heads % self.num_key_value_heads:

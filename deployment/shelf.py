@@ -46,15 +46,17 @@ class Changed(Exception):
 OPENING = re.compile(r"((once upon a time|one day|one \w+ (morning|day|evening|night)|long ago|once)\b[, ]*)?"
                      r"(there (once )?(was|were|lived)( once)?\b\s*)?", re.IGNORECASE)
 
-WEAK = set("a an and as at but did for from had has he her his in is it its of on or she so that the their they to "
-           "was were when who with would".split())  # no title ends with one of these
+WEAK = set("a an and as at because but could did for found from give had has he her his in is it its lived lost "
+           "loved my not of on or saw she so that the their they to very wanted was were when who with would".split())
 
 
 def title_of(text, words=6):
     """A title from the first words: "Once upon a time, there was a fox named Tim." -> "A fox named Tim"."""
-    first = re.split(r"(?<=[.!?])[\"'”’]?\s|\n", text.strip(), maxsplit=1)[0]
+    first = re.split(r"(?<=[.!?])[\"'”’]?\s|[:;]\s|\n", text.strip(), maxsplit=1)[0]
     rest = first[OPENING.match(first).end():]
     rest = rest if len(rest.split()) >= 2 else first
+    if hero := re.match(r"[^,.!?]{1,40}? named \w+( and [A-Z]\w+)?", rest):  # the hero is enough
+        rest = hero[0]
     kept = rest.split()[:words]
     while len(kept) < len(rest.split()) and len(kept) > 2 and kept[-1].lower() in WEAK:
         kept.pop()

@@ -101,13 +101,15 @@ class Worker(threading.Thread):
         """Takes the jobs, all or none. Raises APIError 429 where the queue is full, 503 on the way out."""
         if self.state == "stopping":
             raise APIError(503, *STOPPING, code="stopping", headers={"Retry-After": "5"})
-        if len(self.open) + len(jobs) > self.slots + self.queue_limit:
+        room = self.slots + self.queue_limit
+        if len(jobs) > room:
+            raise APIError(400, f"this server takes at most {room} stories at a time", param="n")
+        if len(self.open) + len(jobs) > room:
             wait = {"Retry-After": str(max(1, round(self.seconds_a_story)))}
             raise APIError(429, "too many readers at once; ask again in a moment", "rate_limit_error",
                            code="queue_full", headers=wait)
         self.open.update(jobs)
-        for job in jobs:
-            self.orders.put(("add", job))
+        self.orders.put(("add", jobs))  # together: no story of a request begins before all are accepted
 
     def cancel(self, job):
         """The reader has gone: the story ends with the step that is being made."""
@@ -180,7 +182,8 @@ class Worker(threading.Thread):
             except queue.Empty:
                 break
             if kind == "add":
-                self.add(value)
+                for job in value:
+                    self.add(job)
             elif kind == "cancel":
                 self.end(value, ("end", "cancel"))
             else:

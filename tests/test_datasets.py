@@ -944,3 +944,212 @@ def test_checks_find_planted_bugs(modules, bug):
     }  # fmt: skip
     with pytest.raises((AssertionError, IndexError)):
         checks["contaminated" if bug in ("twelve words", "letters") else "best_fit"](wrong[bug])
+
+
+# ---------------------------------------------------------------- storyland
+
+
+def told(modules, seed, plot=None):
+    """One story of a seed and its text."""
+    rng = modules.rng.PCG32(seed)
+    story = modules.storyland.make_story(rng, plot)
+    return story, modules.storyland.tell(story, rng)
+
+
+@pytest.fixture(scope="module")
+def many(modules):
+    """Two thousand stories with their texts, every plot among them."""
+    return [told(modules, seed) for seed in range(2000)]
+
+
+def test_the_world_is_large_enough(modules):
+    assert len(modules.events.EVENTS) >= 60
+    assert len(modules.names.ALL) >= 200
+    assert len(modules.people.KINDS) >= 80
+    assert len(modules.places.PLACES) >= 60
+    assert len(modules.things.THINGS) >= 300
+    assert len(modules.storyland.PLOTS) >= 20
+
+
+def test_english(modules):
+    english = modules.english
+    for phrase, form in {"apple": "an", "pear": "a", "hour": "an", "unicorn": "a", "old hat": "an", "one": "a"}.items():
+        assert english.article(phrase) == form, phrase
+    for base, past, ing in [("ride a bike", "rode a bike", "riding a bike"), ("hug", "hugged", "hugging"), ("cry", "cried", "crying"),
+                            ("play tag", "played tag", "playing tag"), ("lie down", "lay down", "lying down"), ("see", "saw", "seeing"),
+                            ("trot", "trotted", "trotting"), ("visit", "visited", "visiting"), ("make a cake", "made a cake", "making a cake")]:
+        assert (english.past(base), english.ing(base)) == (past, ing)
+    for one, many in [("box", "boxes"), ("berry", "berries"), ("toy mouse", "toy mice"), ("leaf", "leaves"), ("day", "days"), ("sheep", "sheep")]:
+        assert english.plural(one) == many
+    assert english.sentences('hello. "come," he said. "now."') == 'Hello. "Come," he said. "Now."'
+
+
+def test_strict_reader_finds_little(modules, many):
+    """In two thousand stories, fewer than one in a hundred has anything that the strict reader minds."""
+    wrong = [(story.plot, fault) for story, text in many for fault in modules.strict_reader.faults(story, text)]
+    assert len(wrong) <= 20, wrong[:10]
+
+
+def test_length_and_form(many):
+    words = [len(text.split()) for _, text in many]
+    assert 150 < sum(words) / len(words) < 230
+    assert sum(90 <= n <= 320 for n in words) >= 0.98 * len(words)
+    for _, text in many:
+        assert text == text.strip() and "\n\n" not in text and text.isascii()
+        assert 3 <= text.count("\n") + 1 <= 9
+
+
+def test_same_seed_same_story(modules):
+    for seed in range(40):
+        assert told(modules, seed) == told(modules, seed)
+    story, _ = told(modules, 5)
+    again = [modules.storyland.tell(story, modules.rng.PCG32(9)) for _ in range(2)]
+    assert again[0] == again[1] != modules.storyland.tell(story, modules.rng.PCG32(10))
+
+
+def test_object_goes_through_json(modules):
+    for seed in range(60):
+        story, _ = told(modules, seed)
+        back = modules.story.Story.from_json(json.loads(json.dumps(story.to_json())))
+        assert back == story
+        assert modules.storyland.tell(back, modules.rng.PCG32(1)) == modules.storyland.tell(story, modules.rng.PCG32(1))
+
+
+def test_edited_hero(modules):
+    """Another name in the object is another name in the whole text."""
+    for seed in range(60):
+        story, _ = told(modules, seed)
+        old, story.characters["hero"].name = story.characters["hero"].name, "Zebulon"
+        text = modules.storyland.tell(story, modules.rng.PCG32(seed))
+        assert "Zebulon" in text
+        if story.characters["hero"].kind in ("girl", "boy"):
+            assert f" {old} " not in text
+
+
+def test_questions_agree_with_the_text(modules, many):
+    def plain(text):
+        return "".join(c for c in text.lower() if c.isalpha() or c == " ")
+    asked = wrong = 0
+    for story, text in many:
+        told_words = plain(text.replace("\n", " "))
+        for question, answer in modules.questions.questions(story):
+            assert "{" not in question + answer and question.endswith("?")
+            asked += 1
+            longest = max(plain(answer).split(), key=len)
+            wrong += longest not in told_words
+    assert asked > 6000
+    assert wrong < 0.01 * asked      # an answer may be told in other words: "small" for "little"
+
+
+def test_events_have_causes(modules, many):
+    """Played again from the start, every event's needs are met by the events before it."""
+    rules = modules.events.EVENTS
+    kinds = {event.kind for story, _ in many for event in story.events}
+    assert len(kinds) >= 150
+    world = modules.story.World("test", modules.rng.PCG32(1), rules)
+    world.character("hero", "girl")
+    world.thing("thing", "toy", owner="hero", most=3)
+    with pytest.raises(ValueError, match="cannot happen"):
+        world.do("find", what="thing", spot="under the bed")           # nothing was lost
+    world.do("lose", what="thing")
+    with pytest.raises(ValueError, match="cannot happen"):
+        world.do("lose", what="thing")                                  # lost already
+    assert world.true("lost thing") and not world.true("has hero thing")
+    world.do("find", what="thing", spot="under the bed")
+    assert world.true("has hero thing")
+
+
+def test_every_telling_can_be_told(modules):
+    """Each alternative of each event's tellings is read without error, and names only roles that exist."""
+    for rule in modules.events.EVENTS.values():
+        assert len(modules.telling.parse(rule.tellings)) >= 1, rule.kind
+        assert rule.tellings.count("[") == rule.tellings.count("]"), rule.kind
+        assert rule.tellings.count("{") == rule.tellings.count("}"), rule.kind
+
+
+def nobody_introduced(modules, monkeypatch):
+    monkeypatch.setattr(modules.telling.Teller, "introduce", lambda self, c, form="": c.name)
+
+
+def articles_as_they_fall(modules, monkeypatch):
+    monkeypatch.setattr(modules.english, "fix_articles", lambda text: text.replace(" an ", " a "))
+
+
+def everybody_is_she(modules, monkeypatch):
+    monkeypatch.setitem(modules.telling.PRONOUNS, "he", modules.telling.PRONOUNS["she"])
+
+
+def capitals_forgotten(modules, monkeypatch):
+    monkeypatch.setattr(modules.english, "sentences", lambda text: text)
+
+
+def a_stranger(modules, monkeypatch):
+    honest = modules.storyland.tell
+    monkeypatch.setattr(modules.storyland, "tell", lambda story, rng: honest(story, rng) + " Then Tim and Keiko and Bob came.")
+
+
+def ending_lost(modules, monkeypatch):
+    honest = modules.storyland.tell
+    monkeypatch.setattr(modules.storyland, "tell",
+                        lambda story, rng: honest(story, rng).split("\n")[0] + "\nThen it rained for a long time." * 4)
+
+
+def slots_left_open(modules, monkeypatch):
+    honest = modules.storyland.tell
+    monkeypatch.setattr(modules.storyland, "tell", lambda story, rng: honest(story, rng).replace("One ", "{who} ", 1) + " {d.spot}.")
+
+
+@pytest.mark.parametrize("bug", [nobody_introduced, articles_as_they_fall, everybody_is_she, capitals_forgotten, a_stranger,
+                                 ending_lost, slots_left_open])
+def test_strict_reader_finds_planted_bugs(modules, monkeypatch, bug):
+    honest_article = modules.english.fix_articles
+    bug(modules, monkeypatch)
+    stories = [told(modules, seed) for seed in range(150)]
+    monkeypatch.undo()
+    assert modules.english.fix_articles is honest_article
+    found = sum(bool(modules.strict_reader.faults(story, text)) for story, text in stories)
+    assert found > 15, found
+
+
+def test_committed_corpus_is_made_again(modules, root):
+    """The first stories of the committed files, made from the seed, to the byte."""
+    size = 100_000
+    made = modules.synthesize.corpus(1, size)
+    committed = (root / "datasets/stories/valid.txt").read_text(encoding="utf-8")
+    assert committed[:size] == made[:size]
+
+
+def test_committed_corpus_is_varied(modules, root):
+    train, valid = ((root / f"datasets/stories/{name}.txt").read_text(encoding="utf-8") for name in ("train", "valid"))
+    assert 4.9e6 < len(train.encode()) < 5.1e6 and 0.28e6 < len(valid.encode()) < 0.33e6
+    found = modules.synthesize.measures(train)
+    assert found["word types"] >= 3000
+    assert found["distinct 4-grams"] >= 0.60
+    assert found["xz bits per byte"] >= 1.15
+    assert found["commonest sentence"] <= 0.003
+    stories = [[s.strip() for s in text.split("<|endoftext|>") if s.strip()] for text in (train, valid)]
+    assert len(set(stories[0])) == len(stories[0]) and not set(stories[0]) & set(stories[1])
+
+
+def test_measures_see_repetition(modules):
+    one = "Tim had a ball. He lost the ball. Mia found it.\n<|endoftext|>\n"
+    found = modules.synthesize.measures(one * 500)
+    assert found["word types"] == 10 and found["distinct 4-grams"] < 0.05 and found["xz bits per byte"] < 0.2
+    assert math.isclose(found["commonest sentence"], 1 / 3)
+
+
+def test_synthesize(run_script, tmp_path):
+    result = run_script("datasets/synthesize.py", "--out", tmp_path / "a", "--seed", 3, "--megabytes", 0.2)
+    assert "word types" in result.stdout and "commonest sentence" in result.stdout
+    run_script("datasets/synthesize.py", "--out", tmp_path / "b", "--seed", 3, "--megabytes", 0.2)
+    run_script("datasets/synthesize.py", "--out", tmp_path / "c", "--seed", 4, "--megabytes", 0.2)
+    a, b, c = ((tmp_path / name / "train.txt").read_bytes() for name in "abc")
+    assert a == b != c
+    assert a.endswith(b"\n<|endoftext|>\n")
+
+
+def test_storyland_script(run_script):
+    result = run_script("datasets/storyland.py", "--count", 2, "--seed", 4, "--plot", "fear")
+    assert result.stdout.count("fear") >= 2
+    result = run_script("datasets/storyland.py", "--plot", "romance", status=2)
+    assert "there is no such plot" in result.stderr and "lost_thing" in result.stderr

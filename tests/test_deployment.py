@@ -711,8 +711,9 @@ def test_the_shelf_as_a_script(chapter, run_script, tmp_path):
     ("Once upon a time, there was a fox named Tim. He ran.", "A fox named Tim"),
     ("Once upon a time, a small owl named Pip was afraid of the dark.", "A small owl named Pip"),
     ("One rainy morning, Mia found a little blue door in the old oak tree.", "Mia found a little blue door"),
-    ("Once there was a bear named Bruno who could not fall asleep.", "A bear named Bruno who could"),
-    ("There was once a tiny mouse who wanted to sing for the king.", "A tiny mouse who wanted"),
+    ("Once there was a bear named Bruno who could not fall asleep.", "A bear named Bruno"),
+    ("There was once a tiny mouse who wanted to sing for the king.", "A tiny mouse"),
+    ("A fox named Rusty found a shiny key in the garden.", "A fox named Rusty"),
     ("There were two ducks.", "Two ducks"),
     ("Max was sad.", "Max was sad"),
     ("\"Hello,\" said the cat. It left.", "Hello,\" said the cat"),
@@ -820,12 +821,13 @@ def visit(browser, server):
 
 
 def begin(page, text=PROMPT, length=None):
-    """Types a beginning and has it told; returns when the first words are there."""
+    """Types a beginning and has it told. Without a length it never ends: returns when the first words are there."""
     if length:
         page.get_by_text(length, exact=True).click()
     page.locator("#pen").fill(text)
     page.get_by_role("button", name="Tell the story").click()
-    page.locator(".word").nth(3).wait_for()
+    if not length:
+        page.locator(".word").nth(3).wait_for()
 
 
 def told_to_the_end(page):
@@ -852,7 +854,7 @@ def test_page_the_whole_way(visit, client):
     wait_until(lambda: is_idle(client))  # and the server has stopped, too
     stopped = on_shelf(client, page)["text"]
     assert stopped.startswith(PROMPT) and len(stopped) > len(PROMPT) + 20
-    assert page.locator("#title").input_value() == "A fox"
+    assert page.locator("#title").input_value().startswith("A fox")
 
     page.get_by_text("a little", exact=True).click()
     page.get_by_role("button", name="Go on").click()
@@ -1100,7 +1102,6 @@ def test_page_a_story_longer_than_the_context(visit, client):
     page.locator(".story", has_text="Snail").click()
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("button", name="Go on from its last part").click()
-    page.locator(".word").first.wait_for()
     told_to_the_end(page)
     assert len(client.get(f"/api/stories/{story['id']}").json()["text"]) > len(text)
 

@@ -610,7 +610,7 @@ def test_text_that_is_not_utf8(run_script, corpus, tmp_path):
 
 
 def test_basic_script(run_script):
-    assert "  9 tokens  260 = ' t' + 'ea' (2x)" in run_script("tokenization/basic.py").stdout
+    assert "260 = ' t' + 'ea' (2x)      9 tokens  t|he| tea|,| the|n" in run_script("tokenization/basic.py").stdout
     assert "give it a few words" in run_script("tokenization/basic.py", "--text", "", status=2).stderr
 
 

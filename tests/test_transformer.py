@@ -906,8 +906,8 @@ KILLED = {  # settings, and at which renames (six a save: training, four small f
     "adamw, three parts, dropout": (
         ["--optimizer", "adamw", "--accumulate", 3, "--dropout", 0.1, "--steps", 6, "--save-every", 2],
         [(1, "before"), (1, "after"), (6, "before"), (1, "after")]),  # the last: at the end, the model not yet written
-    "muon, two parts, dropout": (
-        ["--accumulate", 2, "--dropout", 0.2, "--steps", 5, "--save-every", 1, "--eval-every", 2],
+    "muon, two parts, dropout, bfloat16": (
+        ["--accumulate", 2, "--dropout", 0.2, "--steps", 5, "--save-every", 1, "--eval-every", 2, "--dtype", "bfloat16"],
         [(8, "after"), (2, "before"), (11, "after")]),
 }  # fmt: skip
 
@@ -1005,6 +1005,18 @@ def test_bfloat16_learns_too(tr, small, here, capsys):
     out = capsys.readouterr().out
     assert float(out.split(" bits per byte")[0].split()[-1]) < 0.8 and "bfloat16" in out
     assert {w.dtype for w in load_file(here / "m/model.safetensors").values()} == {torch.float32}
+
+
+def test_several_folders_are_mixed_and_scored_apart(tr, small, here, capsys):
+    (here / "other").mkdir()
+    for split in ("train", "valid"):
+        (here / "other" / f"{split}.txt").write_text(f"\n{END}\n".join(["The cat slept.", "A dog ran.", "It snowed."]))
+    train(tr, small, here / "m", "--steps", 1, "--data", small, here / "other")
+    out = capsys.readouterr().out
+    assert "603 stories to train on" in out and "63 to test" in out
+    scores = [json.loads(line) for line in (here / "out/scoreboard.jsonl").read_text().splitlines()]
+    assert [score["data"] for score in scores] == [str(small), str(here / "other")]
+    assert all(f"{score['bpb']:.4f} bits per byte on {score['data']}/valid.txt" in out for score in scores)
 
 
 def test_mistakes_while_training(tr, small, here, UserError, capsys):

@@ -87,7 +87,7 @@ def main(argv=None):
         pair = f"{decode([left], merges)!r} + {decode([right], merges)!r}"
         rows.append((f"{new} = {pair} ({count}x)", ids))
     for label, ids in rows:
-        print(f"{len(ids):3} tokens  {label:25} {'|'.join(decode([i], merges) for i in ids)}")
+        print(f"{label:25} {len(ids):3} tokens  {'|'.join(decode([i], merges) for i in ids)}")
     assert decode(encode(args.text, merges), merges) == args.text
     if args.plot:
         path = Path("tokenization/figures/merges.svg")

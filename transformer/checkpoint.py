@@ -4,9 +4,12 @@ The folder that the course writes loads in `transformers`, and a Llama-family fo
 elsewhere loads here. safetensors is a header of JSON and then plain numbers: nothing in it can
 run code, unlike a pickle.
 
+    python transformer/checkpoint.py out/transformer out/small --dtype bfloat16    the same model in half the bytes
+
 Source: the safetensors format's README, and the configuration of `transformers.LlamaForCausalLM`.
 """
 
+import argparse
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from atomic import write_atomic
-from cli import UserError
+from cli import UserError, run
 from model import Config, Storyteller
 
 END = "<|endoftext|>"
@@ -143,3 +146,19 @@ def load_model(folder, device="cpu", dtype=torch.float32):
     model = Storyteller(config)
     model.load_state_dict({name: weights[name].float() for name in wanted})
     return model.to(device=device, dtype=dtype).eval()
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Writes a model folder again, in another number format.")
+    parser.add_argument("folder", help="the model folder to read")
+    parser.add_argument("out", help="the model folder to write")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="bfloat16", help="default bfloat16")
+    args = parser.parse_args(argv)
+    model = load_model(args.folder, dtype=getattr(torch, args.dtype))
+    save_checkpoint(args.out, model, Path(args.folder) / "tokenizer.json")
+    size = (Path(args.out) / "model.safetensors").stat().st_size
+    print(f"{args.out}: {model.count_parameters():,} parameters in {args.dtype}, {size / 1e6:.1f} MB of weights")
+
+
+if __name__ == "__main__":
+    run(main)

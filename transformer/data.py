@@ -144,9 +144,11 @@ def main(argv=None):
     mixed = [order[i: i + count] for i in range(0, len(order), count)]
     full, longest = padding_of(mixed, lambda batch: args.context), padding_of(mixed, max)
     alike, cut = waste(stories, args.context)
-    print(f"padding, {len(stories):,} stories: {full:.1%} where every row has {args.context} positions, {longest:.1%} where "
-          f"the longest story of a batch decides, {alike:.1%} where stories of like length share a batch")
-    print(f"cut off at the context: {cut:.1%} of the tokens")
+    print(f"{len(stories):,} stories; of all positions are padding\n"
+          f"  {full:6.1%} where every row has {args.context} positions\n"
+          f"  {longest:6.1%} where the longest story of a batch decides\n"
+          f"  {alike:6.1%} where stories of like length share a batch\n"
+          f"cut off at the context: {cut:.1%} of the tokens")
     assert alike <= full
 
 

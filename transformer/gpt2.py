@@ -279,7 +279,7 @@ def main(argv=None):
     if len(stream) <= config.n_positions + 1:
         raise UserError(f"{args.data}/train.txt has only {len(stream)} tokens; give it a few stories more")
     model = GPT2(config).initialize(args.seed)
-    print(f"\na tiny one: {sum(p.numel() for p in model.parameters()):,} parameters, {len(stream):,} tokens to train on; "
+    print(f"\na tiny one: {sum(p.numel() for p in model.parameters()):,} parameters, {len(stream):,} tokens to train on\n"
           f"{args.prompt!r} before training:")
     look_inside(model, prompt, tokenizer)
     losses = train_briefly(model, stream, args.steps, args.seed)

@@ -178,17 +178,20 @@ function nothingTold(before, base, again, reason, failure) {
     });
   } else if (failure) notice(explain(failure), "Try again", () => tellFrom(base, again));
   else if (reason !== "stop") announce("Stopped.");
-  else if (!base.endsWith("\n")) tellFrom(`${base}\n\n`, again); // it sees an end there: so a new paragraph
+  else if (!base.endsWith("\n")) tellFrom(base + paragraphBreak(base), again); // it sees an end there
   else notice("The storyteller finds that the story ends here. Add some words of your own, and it goes on.");
 }
 
 // The text as the model is given it: a piece brings its own space along.
 const trimmed = (text) => text.replace(/[^\S\n]+$/, "").replace(/\n{3,}$/, "\n\n");
 
+// A finished story goes on in a new paragraph, marked as this story marks them.
+const paragraphBreak = (text) => (text.includes("\n\n") ? "\n\n" : "\n");
+
 function goOn() {
   if (!now.text.trim()) return $("pen").focus();
   const ended = now.takes[now.take]?.reason === "stop";
-  tellFrom(trimmed(now.text) + (ended && !now.text.endsWith("\n") ? "\n\n" : ""));
+  tellFrom(trimmed(now.text) + (ended && !now.text.endsWith("\n") ? paragraphBreak(now.text) : ""));
 }
 
 const goOnFromCursor = () => tellFrom(trimmed(now.text.slice(0, $("pen").selectionStart)));

@@ -16,14 +16,12 @@ export function curly(text, before = "") {
   return shown;
 }
 
-// [{ text, start }] for each paragraph; start is its place in the whole text.
-function paragraphs(text) {
-  return [...text.matchAll(/[^\n]+/g)].map((match) => ({ text: match[0], start: match.index }));
-}
-
-function newParagraph(start) {
+// A paragraph that begins at `start` in the whole text, after so many line breaks: after one it is indented, as
+// in a book; after two there is an empty line. So every line is where it is in the pen, too.
+function newParagraph(start, breaks) {
   const p = document.createElement("p");
   p.dataset.start = start;
+  if (breaks > 1) p.className = "apart";
   paper.append(p);
   return p;
 }
@@ -31,7 +29,10 @@ function newParagraph(start) {
 // Shows a whole text.
 export function show(text) {
   paper.replaceChildren();
-  for (const { text: words, start } of paragraphs(text)) newParagraph(start).textContent = curly(words);
+  for (const match of text.matchAll(/(\n*)([^\n]+)/g)) {
+    const [, breaks, words] = match;
+    newParagraph(match.index + breaks.length, breaks.length).textContent = curly(words);
+  }
 }
 
 // Grows the text shown, word by word: an unfinished word waits for its end. What comes between two frames of
@@ -43,11 +44,11 @@ export class Growing {
     this.frame = 0;
     this.length = text.length; // of what is shown
     this.held = "";
-    this.broken = /\n$/.test(text); // the next word begins a paragraph
+    this.breaks = text.match(/\n*$/)[0].length; // where there are any, the next word begins a paragraph
     this.last = text.at(-1) ?? ""; // the letter before the next word
     this.caret = document.createElement("span");
     this.caret.className = "caret";
-    (paper.lastElementChild ?? newParagraph(0)).append(this.caret);
+    (paper.lastElementChild ?? newParagraph(0, 0)).append(this.caret);
   }
 
   add(piece) {
@@ -68,7 +69,7 @@ export class Growing {
   draw(end) {
     if (end <= 0) return;
     for (const part of this.held.slice(0, end).match(/\n+|[^\S\n]*[^\s]+|[^\S\n]+/g) ?? []) {
-      if (part.startsWith("\n")) this.broken = true;
+      if (part.startsWith("\n")) this.breaks += part.length;
       else this.word(part);
       this.length += part.length;
       this.last = part.at(-1);
@@ -77,10 +78,8 @@ export class Growing {
   }
 
   word(part) {
-    if (this.broken) {
-      newParagraph(this.length).append(this.caret);
-      this.broken = false;
-    }
+    if (this.breaks) newParagraph(this.length, this.breaks).append(this.caret);
+    this.breaks = 0;
     const word = document.createElement("span");
     word.className = "word";
     word.textContent = curly(part, this.last);
