@@ -5,11 +5,11 @@ Run it to see what each kind needs and changes.
 
 from events_common import COMMON
 from events_detail import DETAILS
+from events_doing import DOING
 from events_feelings import FEELINGS
 from events_fourth import FOURTH, MORE_FOURTH
-from events_things import THINGS_HAPPEN
-from events_doing import DOING
 from events_others import OTHERS
+from events_things import THINGS_HAPPEN
 from events_third import THIRD
 from rules import add_tellings
 from tellings_more import MORE_COMMON, MORE_FEELINGS, MORE_OPENINGS, MORE_THINGS

@@ -83,7 +83,7 @@ notice | |
   {whom} [stopped|came closer|sat down beside {who.o}] and asked, "[Can I help you|Why are you crying|What is
       it, {who.call}| Did something happen|Is something wrong]?"
 tell_trouble | |
-  {who} [told|explained to] {whom.o} [everything|the whole story|all about it|what had happened].
+  {who} told {whom.o} [everything|the whole story|all about it|what had happened].
   {who} [pointed|sniffed] and told {whom.o} [the whole story|everything|all about it].
   with a [small|shaky|quiet] voice, {who} [told|explained] what had happened.
 ask_help | |

@@ -32,8 +32,8 @@ search_together | lost what | +searched whom
       {d.near}," {who.he} said.
   {whom} said, "[We will look where you were before|Let us walk back the way you came|Four eyes see more than
       two]." So they went back, step by step.
-  {whom} [looked high|took one side] and {who.N} [looked low|took the other], and they [called to each
-      other|left nothing out].
+  {whom} looked high and {who.N} looked low, and they [called to each other|left nothing out].
+  {whom} took one side and {who.N} took the other, and they [called to each other|left nothing out].
   "[When I lose something|If something is gone], I [close my eyes and think|go back the way I came|ask myself
       where I was]," said {whom.N}. {who} tried it. "I [stopped|rested] {d.near}," {who.he} remembered.
   {whom} asked, "What were you doing [before|when you last had {what.it}]?" ^{who} <think>. "I was {d.near},"
@@ -53,7 +53,7 @@ find | lost what | -lost what; +has who what; +found who what; +feels who happy
   "[Look|There]," [cried|called|whispered] {who.N}. {what.his} {what.was} {d.spot}, [as if nothing had
       happened|all in one piece|just a bit dirty].
   {what.the} had been {d.spot} all the time. {who} [laughed|hugged {what.it}|could hardly believe it].
-  something [peeked|stuck] out {d.spot}. It was {what.his}. {who} had found {what.it} [at last|again].
+  something [could be seen|moved|shone] {d.spot}. It was {what.his}. {who} had found {what.it} [at last|again].
 find_by | lost what | -lost what; +has who what; +found whom what; +feels who happy
   {whom} <looked> {d.spot}. "Is this your {what.noun}, {who.call}?" And yes, it was.
   it was {whom.N} who [found|spotted|saw] {what.it}, {d.spot}. "Here you are, {who.call}," {whom.he} said and

@@ -51,3 +51,19 @@ FRAGMENTS = {
     "fun": "fun|a lot of fun|a wonderful time|the best time|a great time",
     "from_then": "from that day on|from then on|ever since that day|after that day|from that {w.time} on|ever after",
 }
+
+# What is around in a place, where the place itself is not told: outdoors, indoors, and where no trees are.
+AROUND = {
+    "out": "It smelled of {any.smell} and {any.smell}.|A {any.bird} {any.birdsong} and a {any.bug} {any.bugdoing}.|[The|All the] {any.flowers} were in bloom, "
+    "and it smelled of {any.smell}.|The air was {any.feel}, and a {any.bird} {any.birdsong}.|Between the {any.flowers}, a {any.beast} {any.doing}."
+    "|There were {any.flowers} and {any.flowers}, and a {any.tree} gave shade.|The {any.tree} [rustled|whispered|swayed] and smelled of {any.smell}.",
+    "in": "It smelled of {any.smell} and {any.smell}.|Somebody had left {any.find} and {any.find} there.|A {any.color} lamp [glowed|hung] there, and a {any.bug} "
+    "{any.bugdoing}.|There was {any.color} light, and it smelled of {any.smell}.|On the wall hung a picture of {any.cloud}.",
+    "far": "The sky was {any.sky}.|One cloud looked like {any.cloud}.|The air was {any.feel} and {any.feel}.",
+}
+
+# How a sentence that begins with somebody may begin instead.
+LEADS = (
+    "then |so |now |next, |and then |after that, |a little later, |after a while, |at that, |with that, |a moment later, |before long, "
+    "|in the end, |and so |{any.number} breaths later, |when a {any.bird} {any.birdsong}, |soon, |as a {any.bug} flew past, |in the meantime, "
+)

@@ -25,9 +25,10 @@ def closing(w, percent=60, feast=True):
 
 def intro(w):
     """The first words: who the story is about."""
-    if "home" not in w.story.places:
+    child = w.story.characters["hero"].kind in ("girl", "boy")  # a child lives in some house; an animal in a place
+    if not child and "home" not in w.story.places:
         w.place("home")
-    w.do("intro", where="home")
+    w.do("intro", where=None if child else "home")
     w.maybe(70, "look")
 
 
@@ -213,7 +214,7 @@ def mended_thing(w):
         "losable" if material != "breaks" else "hard",
         without=("glass", "big", "kitchen", "tool", "furniture"),
     )
-    place = opening(w, thing="thing", without=("undersea",))
+    opening(w, thing="thing", without=("undersea",))
     if material == "breaks":
         w.do("break_own", what="thing", how=w.pick(ACCIDENTS_HARD))
     else:
@@ -300,10 +301,6 @@ def lie(w):
     closing(w)
 
 
-def fits_hero(w, row, groups):
-    return True
-
-
 def fear(w):
     row_key = w.topic("fears")
     group = w.pick(row_key["for"].split())
@@ -345,7 +342,7 @@ def fear(w):
 
 def skill(w):
     row = w.topic("skills")
-    w.hero(w.pick([g for g in row["for"].split()]))
+    w.hero(w.pick(row["for"].split()))
     places = {"water": ("pond",), "snow": ("snow",), "outdoor": ("outdoor",)}.get(row.get("where"), ())
     if row.get("where") == "kitchen":
         w.story.places["place"] = "the kitchen"

@@ -1,5 +1,7 @@
 """More families of plots: noises, makings, the weak, wishes, journeys, contests, illness, plants, friends new and hurt."""
 
+import re
+
 from people import KINDS
 from places import PLACES
 from plots import by_the_way, closing, intro, lesson, opening, spots
@@ -33,17 +35,8 @@ def noise(w):
     w.do("hear_noise", whom="friend")
     w.beat("attempt")
     w.do("guess_noise", whom="friend")
-    w.do(
-        "follow_noise",
-        whom="friend",
-        spot=spots(w, place, 1)[0]
-        .replace("in ", "past ")
-        .replace("under", "past")
-        .replace("behind", "past")
-        .replace("beside", "past")
-        .replace("between", "past")
-        .replace("inside", "past"),
-    )
+    past = re.sub(r"^(under|behind|in|inside|beside|between|among|at|on) ", "past ", spots(w, place, 1)[0])
+    w.do("follow_noise", whom="friend", spot=past)
     w.beat("turn")
     w.do("solve_noise", whom="friend")
     w.beat("ending")
@@ -131,8 +124,7 @@ def journey(w):
     row = w.topic("journeys")
     cast(w, row)
     w.peer("friend")
-    w.place("home")
-    w.do("intro", where="home")
+    intro(w)
     w.do("dream_journey")
     w.beat("problem")
     w.do("set_out", whom="friend")

@@ -1,6 +1,5 @@
 """The third set of families: promises, new food, rules, greed, narrow places, work, loads, surprises, honesty, quarrels."""
 
-from people import KINDS
 from places import PLACES
 from plots import by_the_way, closing, intro, lesson, opening, spots
 from plots_more import begin_pair, cast
@@ -305,7 +304,7 @@ def shelter(w):
         w.pick(["name", "kind"]),
     )
     w.weather("gray", "windy", "cloudy")
-    place = opening(w, "outdoor", without=("sea", "undersea", "town", "snow"))
+    opening(w, "outdoor", without=("sea", "undersea", "town", "snow"))
     home = w.pick(
         ["a small tent", "an old doghouse", "a tiny hut of boards", "the tool shed"]
         if child
@@ -319,7 +318,7 @@ def shelter(w):
         ]
     )
     w.beat("problem")
-    w.do("storm_comes", shelter=home.replace("a ", "a ", 1))
+    w.do("storm_comes", shelter=home)
     w.do("guest_one", whom="friend")
     w.do("little_room", whom="friend")
     w.beat("turn")

@@ -1,3 +1,4 @@
+# copied from: transformer/rng.py
 """The random numbers of the course: PCG32, twenty lines that C can repeat exactly.
 
 A generator that we write out ourselves gives the same numbers in Python and in C, on every

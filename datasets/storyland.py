@@ -42,21 +42,49 @@ def tell(story, rng):
     return tell_events(story, rng, EVENTS)
 
 
+def outline(story):
+    """The object for a person: who is in it, what they have, and one line an event."""
+    lines = [
+        f"{role}: {c.name}, a {c.trait} {c.kind}"
+        if c.ref == "name"
+        else f"{role}: {c.kind} ({c.relation or c.trait})"
+        for role, c in story.characters.items()
+    ]
+    lines += [
+        f"{role}: {t.adjective} {t.noun}, owner {t.owner or 'nobody'}" for role, t in story.things.items()
+    ]
+    lines += [f"{role}: {key}" for role, key in story.places.items()]
+    lines += [
+        f"weather: {story.weather}, {story.time}",
+        f"topic: {' / '.join(story.topic) or 'none'}",
+        f"lesson: {story.lesson}",
+    ]
+    for event in story.events:
+        roles = [
+            f"{name} {value}" for name in ("who", "whom", "what", "where") if (value := getattr(event, name))
+        ]
+        details = [f"{key}: {value}" for key, value in event.detail.items()]
+        lines.append(f"  {event.beat:8} {event.kind:15} {', '.join(roles + details)}")
+    return "\n".join(lines)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Make stories as objects and tell them.")
     parser.add_argument("--seed", type=non_negative_int, default=1, help="the seed that decides everything")
     parser.add_argument("--count", type=positive_int, default=3, help="how many stories")
     parser.add_argument("--plot", help="only this family of plots: " + ", ".join(PLOTS))
-    parser.add_argument("--json", action="store_true", help="print each story's object too")
+    parser.add_argument("--json", action="store_true", help="print each story's whole object as JSON")
     args = parser.parse_args(argv)
     if args.plot and args.plot not in PLOTS:
         raise UserError(f"--plot {args.plot}: there is no such plot; choose one of {', '.join(PLOTS)}")
     rng = PCG32(args.seed)
-    for i in range(args.count):
+    for n in range(args.count):
         story = make_story(rng, args.plot)
         print(f"--- {story.plot}\n{tell(story, rng)}\n")
         if args.json:
-            print(json.dumps(story.to_json(), indent=2))
+            print(json.dumps(story.to_json(), indent=2), "\n")
+        elif n == 0:
+            print(f"The same story as an object:\n{outline(story)}\n")
 
 
 if __name__ == "__main__":

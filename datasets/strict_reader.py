@@ -110,7 +110,7 @@ def pronoun_faults(story, text):
     for pronoun, wrong in GENDERED.items():
         if used == {pronoun}:
             found = re.search(r"\b(" + "|".join(wrong) + r")\b", told, re.IGNORECASE)
-            if found and not (story.plot in ("noise", "weak", "narrow", "promise", "job", "journey")):
+            if found and story.plot not in ("noise", "weak", "narrow", "promise", "job", "journey"):
                 faults.append(
                     f"pronoun {found.group()}: {told[max(0, found.start() - 40) : found.end() + 20]!r}"
                 )

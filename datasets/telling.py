@@ -15,8 +15,9 @@ import re
 
 import english
 from lexicon import KINDS, PLACES, TAGS
-from phrases import FRAGMENTS
-from thesaurus import enrich
+from phrases import AROUND, FRAGMENTS, LEADS
+from templates import parse
+from variety import unfilled, vary
 from words import WORDS
 
 PRONOUNS = {
@@ -25,78 +26,6 @@ PRONOUNS = {
     "it": ("it", "it", "its", "itself"),
     "they": ("they", "them", "their", "themselves"),
 }
-TOKEN = re.compile(r"[\[\]|]|\{[^{}]*\}|<[a-z_]+>|[^\[\]|{}<>]+")
-FILLED = re.compile(r'"(oh|well), ([A-Z](?=[a-z])|A(?= ))')
-LAND = {"tree", "flower", "flowers", "bird", "beast", "building", "bug"}
-AROUND = {
-    "out": "It smelled of {any.smell} and {any.smell}.|A {any.bird} {any.birdsong} and a {any.bug} {any.bugdoing}.|[The|All the] {any.flowers} were in bloom, "
-    "and it smelled of {any.smell}.|The air was {any.feel}, and a {any.bird} {any.birdsong}.|Between the {any.flowers}, a {any.beast} {any.doing}."
-    "|There were {any.flowers} and {any.flowers}, and a {any.tree} gave shade.|The {any.tree} [rustled|whispered|swayed] and smelled of {any.smell}.",
-    "in": "It smelled of {any.smell} and {any.smell}.|Somebody had left {any.find} and {any.find} there.|A {any.color} lamp [glowed|hung] there, and a {any.bug} "
-    "{any.bugdoing}.|There was {any.color} light, and it smelled of {any.smell}.|On the wall hung a picture of {any.cloud}.",
-    "far": "The sky was {any.sky}.|One cloud looked like {any.cloud}.|The air was {any.feel} and {any.feel}.",
-}
-LEADS = (
-    "then |so |now |next, |and then |after that, |a little later, |after a while, |at that, |with that, |a moment later, |before long, "
-    "|in the end, |and so |{any.number} breaths later, |when a {any.bird} {any.birdsong}, |soon, |as a {any.bug} flew past, |in the meantime, "
-)
-MERGE = re.compile(r"(?<![^.] )([A-Z][^\".!?,]{14,70})\. (He|She|They) ([a-z][^\".!?]{8,60})\.")
-VERBS = (
-    "said|asked|whispered|cried|laughed|called|answered|replied|added|wondered|sighed|sobbed|mumbled|murmured|shouted|exclaimed|"
-    "sang|beamed|cheered|snapped|grumbled|growled|huffed|begged|gasped|breathed|yelled"
-)
-NAMED = r"(?:(?:Mrs?\. )?(?!Mrs?\b)[A-Z]\w+(?:'s (?:big )?[a-z]+)?|the [a-z ]+?)"
-TAIL = r"((?: (?:softly|quietly|slowly|sadly|kindly|gently|crossly|happily|joyfully|merrily|at once|at last|after a moment|in a low voice)"
-TAIL += r"|(?: (?:with|in) a [a-z ]+))?)"
-SPEECH = re.compile(
-    rf'"([^"]+?)([,?])" (?:([hs]he|they|{NAMED}) ({VERBS}){TAIL}|({VERBS}) ({NAMED}){TAIL})\.(?! ")'
-)
-_parsed = {}
-
-
-def parse(template, plain=False):
-    """A template as a tree: strings, and ('alt', [(guards, tree), ...]), ('slot', name, forms), ('fragment', name)."""
-    if (template, plain) not in _parsed:
-        _parsed[template, plain], _ = _alternatives(TOKEN.findall(template if plain else enrich(template)), 0)
-    return _parsed[template, plain]
-
-
-def _alternatives(tokens, i):
-    """Read alternatives up to the bracket that closes them; returns [(guards, nodes)] and the next index."""
-    alternatives, guards, nodes, fresh = [], (), [], True
-    while i < len(tokens) and tokens[i] != "]":
-        token = tokens[i]
-        if fresh and token[0] == "?" and ":" in token:
-            guard, _, token = token[1:].partition(":")
-            guards = tuple(guard.split(","))
-        fresh = False
-        if not token:
-            pass
-        elif token == "|":
-            alternatives.append((guards, nodes))
-            guards, nodes, fresh = (), [], True
-        elif token == "[":
-            inner, i = _alternatives(tokens, i + 1)
-            nodes.append(("alt", inner))
-        elif token[0] == "{":
-            name, *forms = token[1:-1].split(".")
-            nodes.append(("slot", name, forms))
-        elif token[0] == "<":
-            nodes.append(("fragment", token[1:-1]))
-        else:
-            nodes.append(token)
-        i += 1
-    alternatives.append((guards, nodes))
-    return [(guards, nodes, of_land(nodes)) for guards, nodes in alternatives], i
-
-
-def of_land(nodes):
-    """Whether an alternative speaks of trees, birds or houses, which are not everywhere."""
-    return any(
-        node[0] == "slot" and node[1] == "any" and node[2][0] in LAND
-        for node in nodes
-        if not isinstance(node, str)
-    )
 
 
 class Teller:
@@ -112,9 +41,7 @@ class Teller:
         self.quoted = False
         self.event = None
         hero = story.characters["hero"]
-        self.elsewhere = bool(
-            {"sea", "snow", "sky", "water"} & hero.tags
-        )  # where neither trees nor houses are
+        self.elsewhere = bool({"sea", "snow", "sky", "water"} & hero.tags)  # no trees and no houses
 
     # -- choosing ------------------------------------------------------------------------------------------
 
@@ -199,25 +126,10 @@ class Teller:
         if lead and self.event.beat in ("attempt", "help", "turn") and self.rng.below(100) < 32:
             nodes = [("alt", parse(LEADS)), *nodes]
         text = self.expand(nodes)
-        text = FILLED.sub(lambda m: f'"{m.group(1)}, {m.group(2).lower()}', text) if '"' in text else text
+        text = unfilled(text)
         return english.sentences(
             english.fix_articles(re.sub(r" +([.,!?])", r"\1", re.sub(r"\s+", " ", text)).strip())
         )
-
-    def merged(self, match):
-        """Two short sentences about the same one, now and then joined into one."""
-        first, pronoun, second = match.groups()
-        if " and " in first or self.rng.below(100) < 55:
-            return match.group()
-        return f"{first}, and {pronoun.lower()} {second}."
-
-    def turned(self, match):
-        """Speech with who says it in front: '"Come," he said.' becomes 'He said, "Come."' now and then."""
-        words, mark, who, verb, tail, verb2, who2, tail2 = match.groups()
-        if self.rng.below(100) < 55:
-            return match.group()
-        tag = english.capitalize(f"{who} {verb}{tail}" if who else f"{who2} {verb2}{tail2}")
-        return f'{tag}, "{words}{"." if mark == "," else mark}"'
 
     # -- filling -------------------------------------------------------------------------------------------
 
@@ -414,7 +326,8 @@ class Teller:
             return PRONOUNS[t.pronoun][1 if form == "o" else 0]
         determiner = "the"
         if form == "his" and owner is not None and not self.quoted:
-            determiner = self.character(owner, "p")
+            near = self.seen.get(owner.id, -9) == self.sentence  # "Noah kept his gloves", whoever else is "he"
+            determiner = self.character(owner, "his" if near else "p")
         elif form == "a" or first and form != "the":
             determiner = "" if many else "a"
             if not self.quoted:
@@ -461,8 +374,7 @@ def tell_events(story, rng, events):
             paragraphs.append([])
             teller.sentence += 2  # a new paragraph names people again
         text = teller.say(events[event.kind].tellings, event, event.kind)
-        text = SPEECH.sub(lambda m: teller.turned(m), text)
-        text = MERGE.sub(lambda m: teller.merged(m), text)
+        text = vary(text, rng)
         if text:
             paragraphs[-1].append(text)
     return "\n".join(" ".join(paragraph) for paragraph in paragraphs)

@@ -65,7 +65,7 @@ pulled=pulled=tugged
 brought=brought=fetched
 climbed=climbed=scrambled
 crept=crept=sneaked=tiptoed
-whispered=whispered=murmured=breathed
+whispered=whispered=murmured
 shouted=shouted=called=yelled
 gasped=gasped=cried
 peeked=peeked=peered=looked

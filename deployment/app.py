@@ -16,6 +16,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
@@ -136,7 +137,7 @@ def build_app(load, folder, shelf, local, slots=8, queue_limit=32):
         app.state.worker = Worker(load, slots, queue_limit, asyncio.get_running_loop(), failed)
         app.state.worker.start()
         yield
-        await asyncio.to_thread(app.state.worker.join, 5)
+        await asyncio.to_thread(app.state.worker.join, 1)
         shelf.close()
 
     app = FastAPI(title="The Storyteller", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -227,6 +228,9 @@ def main(argv=None):
         (check if args.check else Server.serve_forever)(server)
     if app.state.failure:
         raise app.state.failure
+    if app.state.worker.is_alive():  # it is still reading the model, which nothing can interrupt but this
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def port_number(text):

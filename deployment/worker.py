@@ -140,7 +140,7 @@ class Worker(threading.Thread):
             job.events.put_nowait((job, kind, value))
 
     def failed(self, error):
-        """Loading failed: nobody will be served."""
+        """The thread has ended: nobody can be served any more."""
         self.state = "stopping"
         self.deliver([(job, "error", APIError(503, *STOPPING, code="stopping")) for job in list(self.open)])
         self.on_failure(error)
@@ -155,17 +155,15 @@ class Worker(threading.Thread):
     def run(self):
         try:
             self.engine, description = self.load()
-        except UserError as error:
+            self.call(self.loaded, description)
+            while self.take_orders():
+                if self.jobs:
+                    self.step()
+        except UserError as error:  # a damaged model
             self.call(self.failed, error)
-            return
         except Exception as error:  # a fault of ours or of the machine: say it whole, and end the server
             traceback.print_exc()
-            self.call(self.failed, UserError(f"the model could not be loaded ({error})"))
-            return
-        self.call(self.loaded, description)
-        while self.take_orders():
-            if self.jobs:
-                self.step()
+            self.call(self.failed, UserError(f"the thread with the model failed ({error!r})"))
 
     def call(self, function, *values):
         """Has the event loop call a function; nobody is there any more once the loop is closed."""

@@ -973,20 +973,44 @@ def test_the_world_is_large_enough(modules):
 
 def test_english(modules):
     english = modules.english
-    for phrase, form in {"apple": "an", "pear": "a", "hour": "an", "unicorn": "a", "old hat": "an", "one": "a"}.items():
+    for phrase, form in {
+        "apple": "an",
+        "pear": "a",
+        "hour": "an",
+        "unicorn": "a",
+        "old hat": "an",
+        "one": "a",
+    }.items():
         assert english.article(phrase) == form, phrase
-    for base, past, ing in [("ride a bike", "rode a bike", "riding a bike"), ("hug", "hugged", "hugging"), ("cry", "cried", "crying"),
-                            ("play tag", "played tag", "playing tag"), ("lie down", "lay down", "lying down"), ("see", "saw", "seeing"),
-                            ("trot", "trotted", "trotting"), ("visit", "visited", "visiting"), ("make a cake", "made a cake", "making a cake")]:
+    for base, past, ing in [
+        ("ride a bike", "rode a bike", "riding a bike"),
+        ("hug", "hugged", "hugging"),
+        ("cry", "cried", "crying"),
+        ("play tag", "played tag", "playing tag"),
+        ("lie down", "lay down", "lying down"),
+        ("see", "saw", "seeing"),
+        ("trot", "trotted", "trotting"),
+        ("visit", "visited", "visiting"),
+        ("make a cake", "made a cake", "making a cake"),
+    ]:
         assert (english.past(base), english.ing(base)) == (past, ing)
-    for one, many in [("box", "boxes"), ("berry", "berries"), ("toy mouse", "toy mice"), ("leaf", "leaves"), ("day", "days"), ("sheep", "sheep")]:
+    for one, many in [
+        ("box", "boxes"),
+        ("berry", "berries"),
+        ("toy mouse", "toy mice"),
+        ("leaf", "leaves"),
+        ("day", "days"),
+        ("sheep", "sheep"),
+    ]:
         assert english.plural(one) == many
     assert english.sentences('hello. "come," he said. "now."') == 'Hello. "Come," he said. "Now."'
 
 
 def test_strict_reader_finds_little(modules, many):
     """In two thousand stories, fewer than one in a hundred has anything that the strict reader minds."""
-    wrong = [(story.plot, fault) for story, text in many for fault in modules.strict_reader.faults(story, text)]
+    wrong = [
+        (story.plot, fault) for story, text in many for fault in modules.strict_reader.faults(story, text)
+    ]
     assert len(wrong) <= 20, wrong[:10]
 
 
@@ -1012,7 +1036,9 @@ def test_object_goes_through_json(modules):
         story, _ = told(modules, seed)
         back = modules.story.Story.from_json(json.loads(json.dumps(story.to_json())))
         assert back == story
-        assert modules.storyland.tell(back, modules.rng.PCG32(1)) == modules.storyland.tell(story, modules.rng.PCG32(1))
+        assert modules.storyland.tell(back, modules.rng.PCG32(1)) == modules.storyland.tell(
+            story, modules.rng.PCG32(1)
+        )
 
 
 def test_edited_hero(modules):
@@ -1029,6 +1055,7 @@ def test_edited_hero(modules):
 def test_questions_agree_with_the_text(modules, many):
     def plain(text):
         return "".join(c for c in text.lower() if c.isalpha() or c == " ")
+
     asked = wrong = 0
     for story, text in many:
         told_words = plain(text.replace("\n", " "))
@@ -1038,7 +1065,7 @@ def test_questions_agree_with_the_text(modules, many):
             longest = max(plain(answer).split(), key=len)
             wrong += longest not in told_words
     assert asked > 6000
-    assert wrong < 0.01 * asked      # an answer may be told in other words: "small" for "little"
+    assert wrong < 0.01 * asked  # an answer may be told in other words: "small" for "little"
 
 
 def test_events_have_causes(modules, many):
@@ -1050,10 +1077,10 @@ def test_events_have_causes(modules, many):
     world.character("hero", "girl")
     world.thing("thing", "toy", owner="hero", most=3)
     with pytest.raises(ValueError, match="cannot happen"):
-        world.do("find", what="thing", spot="under the bed")           # nothing was lost
+        world.do("find", what="thing", spot="under the bed")  # nothing was lost
     world.do("lose", what="thing")
     with pytest.raises(ValueError, match="cannot happen"):
-        world.do("lose", what="thing")                                  # lost already
+        world.do("lose", what="thing")  # lost already
     assert world.true("lost thing") and not world.true("has hero thing")
     world.do("find", what="thing", spot="under the bed")
     assert world.true("has hero thing")
@@ -1085,22 +1112,41 @@ def capitals_forgotten(modules, monkeypatch):
 
 def a_stranger(modules, monkeypatch):
     honest = modules.storyland.tell
-    monkeypatch.setattr(modules.storyland, "tell", lambda story, rng: honest(story, rng) + " Then Tim and Keiko and Bob came.")
+    monkeypatch.setattr(
+        modules.storyland, "tell", lambda story, rng: honest(story, rng) + " Then Tim and Keiko and Bob came."
+    )
 
 
 def ending_lost(modules, monkeypatch):
     honest = modules.storyland.tell
-    monkeypatch.setattr(modules.storyland, "tell",
-                        lambda story, rng: honest(story, rng).split("\n")[0] + "\nThen it rained for a long time." * 4)
+    monkeypatch.setattr(
+        modules.storyland,
+        "tell",
+        lambda story, rng: honest(story, rng).split("\n")[0] + "\nThen it rained for a long time." * 4,
+    )
 
 
 def slots_left_open(modules, monkeypatch):
     honest = modules.storyland.tell
-    monkeypatch.setattr(modules.storyland, "tell", lambda story, rng: honest(story, rng).replace("One ", "{who} ", 1) + " {d.spot}.")
+    monkeypatch.setattr(
+        modules.storyland,
+        "tell",
+        lambda story, rng: honest(story, rng).replace("One ", "{who} ", 1) + " {d.spot}.",
+    )
 
 
-@pytest.mark.parametrize("bug", [nobody_introduced, articles_as_they_fall, everybody_is_she, capitals_forgotten, a_stranger,
-                                 ending_lost, slots_left_open])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        nobody_introduced,
+        articles_as_they_fall,
+        everybody_is_she,
+        capitals_forgotten,
+        a_stranger,
+        ending_lost,
+        slots_left_open,
+    ],
+)
 def test_strict_reader_finds_planted_bugs(modules, monkeypatch, bug):
     honest_article = modules.english.fix_articles
     bug(modules, monkeypatch)
@@ -1120,7 +1166,9 @@ def test_committed_corpus_is_made_again(modules, root):
 
 
 def test_committed_corpus_is_varied(modules, root):
-    train, valid = ((root / f"datasets/stories/{name}.txt").read_text(encoding="utf-8") for name in ("train", "valid"))
+    train, valid = (
+        (root / f"datasets/stories/{name}.txt").read_text(encoding="utf-8") for name in ("train", "valid")
+    )
     assert 4.9e6 < len(train.encode()) < 5.1e6 and 0.28e6 < len(valid.encode()) < 0.33e6
     found = modules.synthesize.measures(train)
     assert found["word types"] >= 3000

@@ -549,6 +549,13 @@ def test_the_page_is_there_before_the_model_and_a_short_story_ends_in_peace(mode
         assert server.process.wait(30) == 0
 
 
+def test_a_stop_while_the_model_is_still_read(model, tmp_path):
+    with Server(model, tmp_path / "shelf.sqlite3") as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        assert server.output().splitlines()[1:] == ["stopping"]
+
+
 # ---- the command line
 
 
@@ -562,7 +569,6 @@ def test_a_busy_port(model, server, run_script, tmp_path):
     (lambda folder: (folder / "config.json").unlink(), "config.json"),
     (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json"),
     (lambda folder: (folder / "model.safetensors").write_bytes(b"nonsense"), "model.safetensors"),
-    (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
 ])
 def test_a_damaged_model(model, run_script, tmp_path, harm, said):
     folder = tmp_path / "harmed"
@@ -584,12 +590,6 @@ def test_flags_out_of_range(model, run_script, flags):
 def test_check_tells_one_story(model, run_script):
     result = run_script("deployment/app.py", "--check", "--model", model, "--threads", 1)
     assert "Once upon a time" in result.stdout and "200 tokens" in result.stdout
-
-
-def test_bench(model, run_script, tmp_path):
-    flags = ["--model", model, "--rounds", 1, "--tokens", 20, "--clients", 3, "--threads", 1, "--out", tmp_path]
-    result = run_script("deployment/bench.py", *flags)
-    assert "one after another" in result.stdout and "3 at once" in result.stdout
 
 
 # ---- the shelf
