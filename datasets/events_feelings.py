@@ -37,8 +37,12 @@ share_toy | has who what; refused who | +shared who what; -lonely who; +feels wh
   "Wait, {whom.call}," called {who.N}. "[I was wrong|I was mean|I was selfish]. [Let us play together|You go
       first|It is your turn now]." And {who.he} gave {whom.o} {what.the}.
 share_food | has who what; refused who | +shared who what; -lonely who; +feels whom happy
-  {who} <ran> after {whom.o}. "I am sorry, {whom.call}. [Let us share|Here is half|Come and eat with me]."
-      {who} [broke|cut] {what.the} in two [and gave the bigger half away|parts].
+  ?!what.treat,!what.plural:{who} <ran> after {whom.o}. "I am sorry, {whom.call}. [Let us share|Here is half|Come and eat
+      with me]." {who} [broke|cut] {what.the} in two [and gave the bigger half away|parts].
+  {who} <ran> after {whom.o}. "I am sorry, {whom.call}. [Let us share|Come and eat with me|There is enough for us both]."
+      And {who} gave {whom.o} half of {what.the}.
+  with a red face, {who} went to {whom.o}. "It does not taste good alone," {who.he} said. "[Take half|Have some], {whom.call}."
+      And {who} put {what.the} between them.
   "Wait, {whom.call}," called {who.N}. "[I was selfish|I was mean|I was wrong]. [You can have half|Take
       some|There is enough for two]." And {who} shared {what.the}.
 fun_together | |

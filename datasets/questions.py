@@ -97,11 +97,11 @@ def questions(story):
 
 
 def main(argv=None):
-    from storyland import make_story, tell
+    from storyland import make_story, tell_story
 
     rng = PCG32(3)
     story = make_story(rng)
-    print(tell(story, rng), "\n")
+    print(tell_story(story, rng), "\n")
     for question, answer in questions(story):
         print(f"{question} {answer}")
 

@@ -37,7 +37,7 @@ def make_story(rng, plot=None):
     return world.story
 
 
-def tell(story, rng):
+def tell_story(story, rng):
     """The story's text. The same story and the same generator give the same text."""
     return tell_events(story, rng, EVENTS)
 
@@ -80,7 +80,7 @@ def main(argv=None):
     rng = PCG32(args.seed)
     for n in range(args.count):
         story = make_story(rng, args.plot)
-        print(f"--- {story.plot}\n{tell(story, rng)}\n")
+        print(f"--- {story.plot}\n{tell_story(story, rng)}\n")
         if args.json:
             print(json.dumps(story.to_json(), indent=2), "\n")
         elif n == 0:

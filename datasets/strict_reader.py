@@ -146,13 +146,13 @@ def faults(story, text):
 
 
 def main(argv=None):
-    from storyland import PLOTS, make_story, tell
+    from storyland import PLOTS, make_story, tell_story
 
     wrong = 0
     for n in range(500):
         rng = PCG32(n)
         story = make_story(rng)
-        text = tell(story, rng)
+        text = tell_story(story, rng)
         for fault in faults(story, text):
             wrong += 1
             print(f"{n:4} {story.plot:14} {fault}")

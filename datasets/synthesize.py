@@ -22,7 +22,7 @@ from atomic import write_atomic
 from cli import non_negative_int, run
 from rng import PCG32
 from stories import END
-from storyland import make_story, tell
+from storyland import make_story, tell_story
 
 VALID_SHARE = 0.06  # of train.txt's size: 0.3 MB beside 5 MB
 
@@ -40,7 +40,7 @@ def story_texts(seed):
     seen, n = set(), 0
     while True:
         rng = PCG32((seed << 32) + n)
-        text = tell(make_story(rng), rng)
+        text = tell_story(make_story(rng), rng)
         n += 1
         digest = hashlib.sha256(text.encode()).digest()[:12]
         if digest not in seen:

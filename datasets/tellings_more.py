@@ -9,7 +9,7 @@ intro
   ?who.child:in a {any.state} house beside a {any.building} lived {who.a}. {who} [loved|liked] to {who.likes}.
   ?who.child:near the {any.state} {any.building}, there lived a {who.trait} {who.kind} named {who.name}, who
       [loved|liked] to {who.likes}.
-  ?!who.child:near a {any.state} {any.tree}, there lived {who.a}. {who} [loved|liked] to {who.likes}.
+  ?!who.child:near a [tall|hollow|crooked|lonely|mossy|bent|shady] {any.tree}, there lived {who.a}. {who} [loved|liked] to {who.likes}.
   ?!who.child:once, {who.a} made a home {where.in}. {who} was {any.virtue}, and [loved|liked] to {who.likes}.
   [do you know|have you heard of] {who.name} the {who.kind}? {who} was {who.trait}, and [loved|liked] to
       {who.likes}.

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import random
+import re
 import shutil
 import unicodedata
 
@@ -953,7 +954,7 @@ def told(modules, seed, plot=None):
     """One story of a seed and its text."""
     rng = modules.rng.PCG32(seed)
     story = modules.storyland.make_story(rng, plot)
-    return story, modules.storyland.tell(story, rng)
+    return story, modules.storyland.tell_story(story, rng)
 
 
 @pytest.fixture(scope="module")
@@ -1027,8 +1028,8 @@ def test_same_seed_same_story(modules):
     for seed in range(40):
         assert told(modules, seed) == told(modules, seed)
     story, _ = told(modules, 5)
-    again = [modules.storyland.tell(story, modules.rng.PCG32(9)) for _ in range(2)]
-    assert again[0] == again[1] != modules.storyland.tell(story, modules.rng.PCG32(10))
+    again = [modules.storyland.tell_story(story, modules.rng.PCG32(9)) for _ in range(2)]
+    assert again[0] == again[1] != modules.storyland.tell_story(story, modules.rng.PCG32(10))
 
 
 def test_object_goes_through_json(modules):
@@ -1036,7 +1037,7 @@ def test_object_goes_through_json(modules):
         story, _ = told(modules, seed)
         back = modules.story.Story.from_json(json.loads(json.dumps(story.to_json())))
         assert back == story
-        assert modules.storyland.tell(back, modules.rng.PCG32(1)) == modules.storyland.tell(
+        assert modules.storyland.tell_story(back, modules.rng.PCG32(1)) == modules.storyland.tell_story(
             story, modules.rng.PCG32(1)
         )
 
@@ -1046,7 +1047,7 @@ def test_edited_hero(modules):
     for seed in range(60):
         story, _ = told(modules, seed)
         old, story.characters["hero"].name = story.characters["hero"].name, "Zebulon"
-        text = modules.storyland.tell(story, modules.rng.PCG32(seed))
+        text = modules.storyland.tell_story(story, modules.rng.PCG32(seed))
         assert "Zebulon" in text
         if story.characters["hero"].kind in ("girl", "boy"):
             assert f" {old} " not in text
@@ -1111,26 +1112,26 @@ def capitals_forgotten(modules, monkeypatch):
 
 
 def a_stranger(modules, monkeypatch):
-    honest = modules.storyland.tell
+    honest = modules.storyland.tell_story
     monkeypatch.setattr(
-        modules.storyland, "tell", lambda story, rng: honest(story, rng) + " Then Tim and Keiko and Bob came."
+        modules.storyland, "tell_story", lambda story, rng: honest(story, rng) + " Then Tim and Keiko and Bob came."
     )
 
 
 def ending_lost(modules, monkeypatch):
-    honest = modules.storyland.tell
+    honest = modules.storyland.tell_story
     monkeypatch.setattr(
         modules.storyland,
-        "tell",
+        "tell_story",
         lambda story, rng: honest(story, rng).split("\n")[0] + "\nThen it rained for a long time." * 4,
     )
 
 
 def slots_left_open(modules, monkeypatch):
-    honest = modules.storyland.tell
+    honest = modules.storyland.tell_story
     monkeypatch.setattr(
         modules.storyland,
-        "tell",
+        "tell_story",
         lambda story, rng: honest(story, rng).replace("One ", "{who} ", 1) + " {d.spot}.",
     )
 
@@ -1201,3 +1202,41 @@ def test_storyland_script(run_script):
     assert result.stdout.count("fear") >= 2
     result = run_script("datasets/storyland.py", "--plot", "romance", status=2)
     assert "there is no such plot" in result.stderr and "lost_thing" in result.stderr
+
+
+# --- other names, and exercises in copying -------------------------------------------------------------------------
+
+def test_rename_keeps_everything_but_the_names(chapter):
+    datasets = chapter("datasets")
+    story = 'Once, there was a girl named Mia. Will you come, Mia?" asked Tom. "I will," said Mia. May was warm. Mia met Tom.'
+    rng = datasets.rng.PCG32(1)
+    for invented in (0.0, 1.0):
+        new = datasets.rename.rename(story, rng, invented)
+        before, after = re.findall(r"\w+", story), re.findall(r"\w+", new)
+        exchanged = {}
+        for a, b in zip(before, after, strict=True):
+            assert exchanged.setdefault(a, b) == b, "one name became two"
+        changed = {a: b for a, b in exchanged.items() if a != b}
+        assert set(changed) == {"Mia", "Tom"} and len(set(changed.values())) == 2  # not Will, not May
+        assert not set(changed.values()) & set(before)
+        if not invented:
+            assert changed["Mia"] in datasets.names.GIRLS and changed["Tom"] in datasets.names.BOYS
+
+
+def test_rename_script(run_script, tmp_path):
+    result = run_script("datasets/rename.py", "--out", tmp_path / "r", "--invented", 0.5)
+    assert (tmp_path / "r/valid.txt").read_bytes() and "have new names" in result.stdout
+    assert "choose another" in run_script("datasets/rename.py", "--out", "datasets/stories", status=2).stderr
+
+
+def test_roll_call_brings_every_name_and_thing_back(chapter, run_script, tmp_path):
+    datasets = chapter("datasets")
+    for seed in range(200):
+        text = datasets.roll_call.scene(datasets.rng.PCG32(seed))
+        had = dict(re.findall(r"(\w+) (?:had|held|brought) an? (\w+ \w+)\.", text.split("\n")[1]))
+        assert 2 <= len(had) <= 6
+        for name, thing in had.items():
+            assert text.count(name) >= 4 and text.count(thing) >= 3
+            assert f"said {name}. \"This is my {thing}.\"" in text and f"{name} with the {thing}" in text
+    result = run_script("datasets/roll_call.py", "--out", tmp_path / "s", "--scenes", 50)
+    assert "50 scenes" in result.stdout and (tmp_path / "s/train.txt").read_text().count("<|endoftext|>") == 50

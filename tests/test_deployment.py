@@ -1136,3 +1136,30 @@ def test_page_nothing_typed_is_lost(visit):
     page.get_by_text("a little", exact=True).click()
     page.get_by_role("button", name="Surprise me").click()
     told_to_the_end(page)
+
+
+# --- what the stories hold on to ----------------------------------------------------------------------------------
+
+def test_evaluate_sees_who_stays_and_who_comes_from_nowhere(chapter):
+    judge, prompt = chapter("deployment").evaluate.judge, "One day, Nadia lost her kite."
+    kept = " Nadia was sad. She met a boy named Leo, and Leo helped Nadia. They found the kite in a tree."
+    assert judge(prompt, "Nadia", "kite", kept, "stop") == {"stays": True, "returns": True, "ends": True}
+    assert not judge(prompt, "Nadia", "kite", kept.replace("Nadia", "Nora"), "stop")["stays"]  # another hero
+    assert not judge(prompt, "Nadia", "kite", kept.replace(" a boy named Leo", " Mom"), "stop")["stays"]  # Leo, who?
+    assert not judge(prompt, "Nadia", "kite", kept.replace("kite", "ball"), "length")["returns"]
+    assert not judge(prompt, "Nadia", "kite", kept, "length")["ends"]
+    assert judge(prompt, "Nadia", "kite", ' "Mom," said Nadia, and on Monday Nadia saw the kites.', "stop")["stays"]
+
+
+def test_evaluate_beginnings_are_whole(chapter):
+    evaluate = chapter("deployment").evaluate
+    found = list(evaluate.beginnings())
+    assert len(found) == len({text for text, _, _ in found}) == 40
+    for text, hero, thing in found:
+        assert hero in text and thing in text and "{" not in text and "|" not in text
+
+
+def test_evaluate_script(run_script, model):
+    result = run_script("deployment/evaluate.py", model, "--show", 1)
+    assert re.search(r"stays +\d+ of 40\nreturns +\d+ of 40\nends +\d+ of 40\n$", result.stdout)
+    assert "there is no model folder" in run_script("deployment/evaluate.py", "nowhere", status=2).stderr

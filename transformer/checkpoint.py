@@ -4,7 +4,7 @@ The folder that the course writes loads in `transformers`, and a Llama-family fo
 elsewhere loads here. safetensors is a header of JSON and then plain numbers: nothing in it can
 run code, unlike a pickle.
 
-    python transformer/checkpoint.py out/transformer out/small --dtype bfloat16    the same model in half the bytes
+    python transformer/checkpoint.py out/transformer out/transformer-small    the same model in half the bytes
 
 Source: the safetensors format's README, and the configuration of `transformers.LlamaForCausalLM`.
 """
@@ -150,10 +150,12 @@ def load_model(folder, device="cpu", dtype=torch.float32):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Writes a model folder again, in another number format.")
-    parser.add_argument("folder", help="the model folder to read")
-    parser.add_argument("out", help="the model folder to write")
+    parser.add_argument("folder", nargs="?", default="out/transformer", help="the model folder to read")
+    parser.add_argument("out", nargs="?", default="out/transformer-small", help="the model folder to write")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="bfloat16", help="default bfloat16")
     args = parser.parse_args(argv)
+    if Path(args.out).resolve() == Path(args.folder).resolve():
+        raise UserError("the folder to write is the one to read; choose another, so that nothing is lost")
     model = load_model(args.folder, dtype=getattr(torch, args.dtype))
     save_checkpoint(args.out, model, Path(args.folder) / "tokenizer.json")
     size = (Path(args.out) / "model.safetensors").stat().st_size
