@@ -53,7 +53,7 @@ from tokenizer import load_tokenizer
 
 PRESETS = {  # what --preset sets; each can still be set by hand, and the steps follow the depth
     "smoke": {"depth": 2, "steps": 20, "batch_size": 1024, "context": 128, "eval_stories": 20},
-    "cpu": {"depth": 3, "steps": 450, "batch_size": 4096, "context": 512, "eval_stories": 400},
+    "cpu": {"depth": 3, "steps": 650, "batch_size": 2048, "context": 512, "eval_stories": 400},
     "gpu": {"depth": 12, "steps": 20000, "batch_size": 131072, "context": 512, "eval_stories": 4000},
 }
 
@@ -97,7 +97,7 @@ def train_step(model, optimizers, parts, lr, clip, dtype):
         share = (targets != -1).sum().item() / total
         (loss * share).backward()
         loss_of_batch += loss.item() * share
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = lr
@@ -142,7 +142,7 @@ def parse(argv):
     add("--weight-decay", type=non_negative_float, default=0.1, help="default 0.1")
     add("--warmup", type=non_negative_int, default=50, help="steps until the learning rate's peak (default 50)")
     add("--decay", type=probability, default=0.6, help="the last share of the steps, in which it falls to 0 (default 0.6)")
-    add("--clip", type=non_negative_float, default=1.0, help="the largest norm of a gradient (default 1)")
+    add("--clip", type=non_negative_float, default=1.0, help="the largest norm of a gradient; 0 is no limit (default 1)")
     add("--dropout", type=probability, default=0.0, help="share of numbers dropped in training (default 0)")
     add("--init", metavar="FOLDER", help="begin with this model folder's weights instead of random ones")
     add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto", help="of the matrix products (default auto)")
