@@ -1208,7 +1208,8 @@ def test_storyland_script(run_script):
 
 def test_rename_keeps_everything_but_the_names(chapter):
     datasets = chapter("datasets")
-    story = 'Once, there was a girl named Mia. Will you come, Mia?" asked Tom. "I will," said Mia. May was warm. Mia met Tom.'
+    story = ('Once, there was a girl named Mia. "Will you come, Mia?" asked Tom. "I will," said Mia. '
+             "May was warm. Mia met Tom.")
     rng = datasets.rng.PCG32(1)
     for invented in (0.0, 1.0):
         new = datasets.rename.rename(story, rng, invented)
