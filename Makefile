@@ -11,8 +11,8 @@ optimization :=
 device       :=
 precision    :=
 distributed  :=
-datasets     := english.py names.py people.py places.py things.py thesaurus.py events.py storyland.py questions.py \
-                roll_call.py strict_reader.py synthesize.py clean.py dedup.py prepare.py shards.py loader.py rename.py
+datasets     := english.py names.py people.py places.py things.py words.py templates.py thesaurus.py events.py \
+                storyland.py questions.py roll_call.py strict_reader.py synthesize.py clean.py dedup.py prepare.py shards.py loader.py rename.py
 inference    := by_hand.py kv_cache.py sampling.py model.py generate.py bench.py
 quantization :=
 sft          :=

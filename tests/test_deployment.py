@@ -955,6 +955,9 @@ def test_page_on_a_phone(visit):
     page = visit(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
 
     def fits():
+        # the shelf slides in: look when it has arrived
+        page.evaluate("""Promise.allSettled(document.getAnimations()
+            .filter((a) => a.effect.getComputedTiming().endTime !== Infinity).map((a) => a.finished))""")
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         for button in page.get_by_role("button").all():
             if button.is_visible():
