@@ -8,6 +8,9 @@ passwords, TLS and limits per client, which belong to the proxy in front of a pu
 Sources: the OWASP cheat sheets "Cross-Site Request Forgery Prevention" and "Content Security Policy".
 """
 
+import asyncio
+from contextlib import suppress
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -15,6 +18,7 @@ from starlette.responses import JSONResponse
 from api import APIError
 
 MAX_BODY = 1 << 20  # bytes
+MAX_DISCARD, DISCARD_SECONDS = 16 << 20, 2  # of a refused body, so much is read and forgotten, for so long
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 HEADERS = {
@@ -58,6 +62,21 @@ def check_length(headers):
         raise APIError(413, f"the body has {length} bytes; at most {MAX_BODY} are read", code="too_large")
 
 
+async def discard(receive):
+    """Reads and forgets the rest of a refused body, within limits.
+
+    Whoever closes a connection with bytes unread resets it, and the answer may be lost on the way.
+    """
+    left = MAX_DISCARD
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+
+
 class Guard:
     """An ASGI middleware. Messages pass through it one by one, so that a stream stays a stream."""
 
@@ -75,6 +94,8 @@ class Guard:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY:  # a body that did not announce its length
+                if message.get("more_body"):
+                    await discard(receive)
                 raise HTTPException(413, f"the body has more than {MAX_BODY} bytes")
             return message
 
@@ -90,6 +111,7 @@ class Guard:
             check_caller(scope["method"], headers, self.local)
             check_length(headers)
         except APIError as error:
+            await discard(receive)
             response = JSONResponse(error.body, error.status, {"Connection": "close"})  # body unread
             await response(scope, receive, send_guarded)
             return
