@@ -138,11 +138,7 @@ def unfold(text):
         r"\1 have",
         text,
     )
-    text = re.sub(
-        r"\b(close to|next to|by|near to)(?=[.,!?;\"])",
-        lambda m: {"close to": "near"}.get(m.group(1), m.group(1)),
-        text,
-    )
+    text = re.sub(r"\bclose to(?=[.,!?;\"])", "near", text)
     text = re.sub(r"\b(very|really|so|quite|little|just)( (?:very|really|so|little|just))+\b", r"\1", text)
     text = re.sub(
         r"\b([Aa])ll (?:right away|straight away|immediately|that very moment|suddenly|in one moment)\b",

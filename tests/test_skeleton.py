@@ -1,7 +1,6 @@
 """The tests' own tools: chapters are loaded apart from one another, programs run in a copy of the project."""
 
 import os
-import pickle
 import re
 import shlex
 import shutil
@@ -50,7 +49,6 @@ def test_chapters_are_apart(two_chapters):
     thread.join()
     assert found == ["one"]
     assert sys.path == path and "model" not in sys.modules and "train" not in sys.modules
-    assert isinstance(pickle.loads(pickle.dumps(one.model.Model())), one.model.Model)
 
 
 def test_a_chapter_is_loaded_once(two_chapters, tmp_path, chapter):
