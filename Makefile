@@ -1,8 +1,8 @@
 # The Storyteller course. `make help` lists what there is to make.
 
 # Each chapter's scripts in the order of its lesson, a script with its flags in quotes; none: not written yet.
-bigram       :=
-micrograd    :=
+bigram       := letters.py by_hand.py bigram.py layer.py ngram.py
+micrograd    := micrograd.py graph.py train.py tensorgrad.py names.py language.py
 mlp          :=
 attention    :=
 transformer  := by_hand.py gpt2.py changes.py model.py data.py train.py checkpoint.py sample.py
@@ -12,7 +12,7 @@ device       :=
 precision    :=
 distributed  :=
 datasets     := english.py names.py people.py places.py things.py words.py templates.py thesaurus.py events.py \
-                storyland.py questions.py roll_call.py strict_reader.py synthesize.py clean.py dedup.py prepare.py shards.py loader.py rename.py
+                storyland.py questions.py roll_call.py strict_reader.py synthesize.py plain.py clean.py dedup.py prepare.py shards.py loader.py rename.py
 inference    := by_hand.py kv_cache.py sampling.py model.py generate.py bench.py
 quantization :=
 sft          :=

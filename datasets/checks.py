@@ -49,7 +49,7 @@ CHECKS = {
 }
 
 
-# copied from: transformer/checks.py::run_checks
+# copied from: bigram/checks.py::run_checks
 def run_checks(answers, checks):
     """Prints which functions of the module `answers` pass; the exit status is 1 where one is wrong."""
     wrong = False

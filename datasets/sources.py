@@ -42,7 +42,7 @@ def read_lines(path):
         raise UserError(f"{path} is not UTF-8 text (byte {byte}); convert it to UTF-8 first") from None
 
 
-# adapted from: transformer/stories.py::read_stories (line by line, so that a file may be larger than memory)
+# adapted from: bigram/stories.py::read_stories (line by line, so that a file may be larger than memory)
 def iterate_stories(path):
     """Yields the texts between lines `<|endoftext|>` of a file; a file without such a line is one text."""
     lines = []

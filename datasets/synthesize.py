@@ -4,7 +4,7 @@ New since storyland.py: many stories, no two alike, none in both files. The meas
 repeating itself: word types and distinct 4-grams on the first 200,000 words, bits per byte under xz on the whole.
 Left out on purpose: any filter of taste; what is wrong in a story is mended in its template.
 
-    python datasets/synthesize.py --out out/datasets/stories       # 5.3 MB, under a minute
+    python datasets/synthesize.py --out out/datasets/storyland     # 5.3 MB, under a minute
     python datasets/synthesize.py --out datasets/stories           # the committed files, the same to the byte
     python datasets/synthesize.py --out out/more --seed 2 --megabytes 40
 
@@ -37,12 +37,12 @@ def positive_float(text):
     return value
 
 
-def story_texts(seed):
+def story_texts(seed, tell=tell_story):
     """Endless different stories; each has its own generator, so that the n-th does not depend on the others."""
     seen, n = set(), 0
     while True:
         rng = PCG32((seed << 32) + n)
-        text = tell_story(make_story(rng), rng)
+        text = tell(make_story(rng), rng)
         n += 1
         digest = hashlib.sha256(text.encode()).digest()[:12]
         if digest not in seen:
@@ -50,15 +50,26 @@ def story_texts(seed):
             yield text
 
 
-def corpus(seed, size):
+def corpus(seed, size, tell=tell_story):
     """Stories of one seed until their file has `size` bytes: the file's text."""
     parts, total = [], 0
-    for text in story_texts(seed):
+    for text in story_texts(seed, tell):
         part = f"{text}\n{END}\n"
         parts.append(part)
         total += len(part.encode())
         if total >= size:
             return "".join(parts)
+
+
+def write_corpus(folder, seed, size, tell=tell_story):
+    """Writes train.txt of `size` bytes or a story more, and valid.txt, which has the first stories; returns the former."""
+    valid = int(VALID_SHARE * size)
+    text = corpus(seed, size + valid, tell)
+    cut = text.index(f"{END}\n", valid) + len(END) + 1
+    for name, part in (("valid", text[:cut]), ("train", text[cut:])):
+        write_atomic(folder / f"{name}.txt", part)
+        print(f"{folder / name}.txt: {part.count(END):,} stories, {len(part.encode()) / 1e6:.2f} MB")
+    return text[cut:]
 
 
 def measures(text, words=200_000):
@@ -102,7 +113,7 @@ def transfer(folder, real):
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Write Storyland's stories as train.txt and valid.txt.")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/datasets/stories"), help="the folder to write to"
+        "--out", type=Path, default=Path("out/datasets/storyland"), help="the folder to write to"
     )
     parser.add_argument("--seed", type=non_negative_int, default=1, help="the seed that decides everything")
     parser.add_argument(
@@ -114,14 +125,7 @@ def main(argv=None):
     if args.transfer and not (args.transfer / "valid.txt").is_file():
         raise UserError(f"--transfer {args.transfer}: there is no valid.txt; get one with: python datasets/prepare.py tinystories")
     size = int(args.megabytes * 1_000_000)
-    whole = corpus(args.seed, size + int(VALID_SHARE * size))
-    cut = (
-        whole.index(f"{END}\n", int(VALID_SHARE * size)) + len(END) + 1
-    )  # the first stories are for validation
-    for name, text in (("valid", whole[:cut]), ("train", whole[cut:])):
-        write_atomic(args.out / f"{name}.txt", text)
-        print(f"{args.out / name}.txt: {text.count(END):,} stories, {len(text.encode()) / 1e6:.2f} MB")
-    found = measures(whole[cut:])
+    found = measures(write_corpus(args.out, args.seed, size))
     print(
         f"word types {found['word types']:,} (TinyStories 4,235)\n"
         f"distinct 4-grams {found['distinct 4-grams']:.2f} (0.80)\n"

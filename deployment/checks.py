@@ -55,7 +55,7 @@ def check_token_bucket(answer):
 CHECKS = {"read_events": check_read_events, "TokenBucket": check_token_bucket}
 
 
-# copied from: transformer/checks.py::run_checks
+# copied from: bigram/checks.py::run_checks
 def run_checks(answers, checks):
     """Prints which functions of the module `answers` pass; the exit status is 1 where one is wrong."""
     wrong = False

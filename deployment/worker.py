@@ -259,8 +259,8 @@ def load_engine(folder, device, threads, slots):
     import torch
 
     from checkpoint import load_model
-    from cli import choose_device
     from engine import Engine, prompt_ids
+    from hardware import choose_device
     from sampling import SamplingParams
     from tokenizer import Tokenizer
 

@@ -20,7 +20,8 @@ import time
 import torch
 
 from checkpoint import load_or_random
-from cli import choose_device, positive_int, run
+from cli import positive_int, run
+from hardware import choose_device
 from kv_cache import KVCache
 
 MODEL = "deployment/weights/storyteller"

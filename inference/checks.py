@@ -46,7 +46,7 @@ def check_repeats(answer):
 CHECKS = {"cached_step": check_cached_step, "repeats": check_repeats}
 
 
-# copied from: transformer/checks.py::run_checks
+# copied from: bigram/checks.py::run_checks
 def run_checks(answers, checks):
     """Prints which functions of the module `answers` pass; the exit status is 1 where one is wrong."""
     wrong = False

@@ -28,7 +28,8 @@ from pathlib import Path
 import torch
 
 from checkpoint import load_model
-from cli import UserError, choose_device, non_negative_float, non_negative_int, positive_int, probability, run
+from cli import UserError, non_negative_float, non_negative_int, positive_int, probability, run
+from hardware import choose_device
 from kv_cache import KVCache
 from rng import PCG32
 from sampling import SamplingParams, sample_token

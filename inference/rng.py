@@ -1,4 +1,4 @@
-# copied from: transformer/rng.py
+# copied from: bigram/rng.py
 """The random numbers of the course: PCG32, twenty lines that C can repeat exactly.
 
 A generator that we write out ourselves gives the same numbers in Python and in C, on every
@@ -67,8 +67,10 @@ class PCG32:
 
     def choice(self, probabilities):
         """An index drawn from a list of probabilities, by walking up the cumulative sum."""
-        u = self.uniform() * sum(probabilities)
         total = 0.0
+        for p in probabilities:  # sum() rounds otherwise in newer Pythons, and C could not repeat it
+            total += p
+        u, total = self.uniform() * total, 0.0
         for index, p in enumerate(probabilities):
             total += p
             if u < total:

@@ -34,6 +34,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,26 @@ def answers(request):
     """answers("tokenization") is that chapter's solutions.py, or with --mine the reader's exercises.py."""
     name = "exercises" if request.config.getoption("--mine") else "solutions"
     return lambda chapter: getattr(folder(chapter), name)
+
+
+@pytest.fixture
+def planted(request):
+    """planted("model", old, new): the module model.py with that text in it changed, as a slip would.
+
+    The chapter is that of the test file: in tests/test_transformer.py it is transformer/model.py.
+    """
+    siblings = folder(request.path.stem.removeprefix("test_"))
+
+    def planted(name, old, new):
+        path = siblings._folder / f"{name}.py"
+        source = path.read_text(encoding="utf-8")
+        assert old in source, f"{path.name} no longer has {old!r}: plant the bug anew"
+        module = types.ModuleType(f"planted_{name}")
+        module.__siblings__ = siblings  # what chapter_import reads
+        exec(compile(source.replace(old, new), path.name, "exec"), module.__dict__)
+        return module
+
+    return planted
 
 
 @pytest.fixture(scope="session")

@@ -1204,6 +1204,26 @@ def test_storyland_script(run_script):
     assert "there is no such plot" in result.stderr and "lost_thing" in result.stderr
 
 
+def test_plain_openings(chapter, run_script, tmp_path):
+    """The same stories, in English as right as Storyland's, that begin as most stories do."""
+    datasets = chapter("datasets")
+    began = wrong = 0
+    for seed in range(300):
+        rng = datasets.rng.PCG32(seed)
+        story = datasets.storyland.make_story(rng)
+        text = datasets.plain.tell_plainly(story, rng)
+        assert story.characters["hero"].name in text
+        wrong += bool(datasets.strict_reader.faults(story, text))
+        began += re.match(r"Once upon a time, (there was|there were|there lived|in|a) ", text) is not None
+    assert began > 130 and wrong <= 6, (began, wrong)  # the strict reader also stumbles where nothing is wrong
+    assert "plainly:" in run_script("datasets/plain.py").stdout
+    for name in "ab":
+        run_script("datasets/plain.py", "--out", tmp_path / name, "--seed", 3, "--megabytes", 0.1)
+    a, b = ((tmp_path / name / "train.txt").read_bytes() for name in "ab")
+    assert a == b and 100_000 <= len(a) < 103_000
+    assert not set(a.split(b"<|endoftext|>")) & set((tmp_path / "a/valid.txt").read_bytes().split(b"<|endoftext|>")[:-1])
+
+
 # --- other names, and exercises in copying -------------------------------------------------------------------------
 
 def test_rename_keeps_everything_but_the_names(chapter):

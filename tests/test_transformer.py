@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import types
 from collections import Counter
 
 import numpy as np
@@ -69,22 +68,6 @@ def small(tr, root, tmp_path_factory):
     pattern = json.loads((root / COMMITTED).read_text())["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
     write_tokenizer(folder / "tokenizer.json", tr.stories.load_split(folder, "train"), 384, pattern)
     return folder
-
-
-@pytest.fixture
-def planted(tr):
-    """planted("model", old, new): the module model.py with that text in it changed, as a slip would."""
-
-    def planted(name, old, new):
-        path = tr._folder / f"{name}.py"
-        source = path.read_text()
-        assert source.count(old) >= 1, f"{path.name} no longer has {old!r}: plant the bug anew"
-        module = types.ModuleType(f"planted_{name}")
-        module.__siblings__ = tr
-        exec(compile(source.replace(old, new), path.name, "exec"), module.__dict__)
-        return module
-
-    return planted
 
 
 def close(a, b, atol=1e-4):
@@ -790,7 +773,7 @@ def test_clipping(tr):
 @pytest.mark.parametrize("kind", ["muon", "adamw"])
 def test_each_parameter_is_in_one_optimizer(tr, kind):
     model = our_llama(tr.model, "a key head each, untied")
-    groups = [group for optimizer in tr.train.make_optimizers(model, kind, 0.3) for group in optimizer.param_groups]
+    groups = [group for optimizer in tr.train.make_optimizers(model, kind, 0.3, 650) for group in optimizer.param_groups]
     owners = Counter(id(p) for group in groups for p in group["params"])
     assert owners == Counter(id(p) for p in model.parameters())
     names = {id(p): name for name, p in model.named_parameters()}
@@ -798,6 +781,17 @@ def test_each_parameter_is_in_one_optimizer(tr, kind):
         for p in group["params"]:
             decays = p.dim() == 2 and (kind == "adamw" or ".layers." in names[id(p)])
             assert group["weight_decay"] == (0.3 if decays else 0.0), names[id(p)]
+
+
+@pytest.mark.parametrize(("steps", "memory"), [(20, 5), (650, 5), (1300, 10), (2600, 20), (10**6, 20)])
+def test_a_short_run_has_a_short_memory(tr, steps, memory):
+    model = tr.model.Storyteller(tr.model.from_depth(1, 300, 64)).initialize(1)
+    muon, adam = tr.train.make_optimizers(model, "muon", 0.1, steps)
+    assert muon.param_groups[0]["momentum"] == pytest.approx(1 - 1 / memory)
+    ids = torch.arange(8).reshape(2, 4)
+    tr.train.train_step(model, [muon, adam], [(ids, ids + 1)], 0.01, 1.0, torch.float32)
+    assert muon.param_groups[0]["lr"] == 0.01
+    assert adam.param_groups[0]["lr"] == pytest.approx(0.01 * tr.train.TABLE_RATE)
 
 
 def flags(small, out, *more):
@@ -987,7 +981,7 @@ def test_the_steps_follow_the_depth(tr):
     sizes = {depth: tr.model.Storyteller(tr.model.from_depth(depth)).count_parameters() for depth in (cpu["depth"], 5)}
     args = tr.train.parse(["--depth", "5"])
     assert args.steps / cpu["steps"] == pytest.approx(sizes[5] / sizes[cpu["depth"]], rel=0.01)
-    assert args.learning_rate == pytest.approx(4e-3 * (256 / 320) ** 0.5)
+    assert args.learning_rate == pytest.approx(4.8e-3 * (256 / 320) ** 0.5)
     doubled = tr.train.parse(["--depth", "5", "--batch-size", str(2 * cpu["batch_size"])])
     assert doubled.steps == pytest.approx(args.steps / 2, abs=1)
     assert tr.train.parse(["--depth", "5", "--steps", "7"]).steps == 7
@@ -1049,7 +1043,7 @@ def test_mistakes_are_one_line(run_script, small, tmp_path, tr, trained, UserErr
         tr.sample.main([str(trained[1]), "--prompt", "Tom " * 80])
     capsys.readouterr()
     with pytest.raises(UserError, match="--device"):
-        tr.cli.choose_device("cuda" if not torch.cuda.is_available() else "nonsense")
+        tr.hardware.choose_device("cuda" if not torch.cuda.is_available() else "nonsense")
     with pytest.raises(SystemExit) as error:
         tr.cli.run(lambda: (_ for _ in ()).throw(UserError("mend this")))
     assert error.value.code == 2 and capsys.readouterr().err == "error: mend this\n"

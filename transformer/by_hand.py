@@ -51,6 +51,7 @@ def layer_norm(x):
     return [(a - mean) / math.sqrt(variance + 1e-5) for a in x]
 
 
+# copied from: bigram/layer.py::softmax
 def softmax(scores):
     """Any numbers become shares that are positive and sum to 1."""
     e = [math.exp(s - max(scores)) for s in scores]

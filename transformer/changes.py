@@ -94,7 +94,7 @@ def show_tying(generator):
 
 GPT2_BLOCK = ["token + position table", "layer norm", "attention: H query, H key, H value heads", "layer norm",
               "MLP: down(gelu(up(x)))", "layer norm", "the token table again"]
-STORYTELLER_BLOCK = ["token table", "RMSNorm", "attention: H query, K key, K value heads, turned by position", "RMSNorm",
+STORYTELLER_BLOCK = ["token table", "RMSNorm", "attention: H query, K key and value heads, rotary", "RMSNorm",
                      "MLP: down(silu(gate(x)) * up(x))", "RMSNorm", "the token table again"]
 
 

@@ -1,5 +1,6 @@
+# copied from: bigram/cli.py
 """What every script of the course shares on the command line: mistakes in one line, checked numbers,
-the device, and the scoreboard. Nothing here is about language models; read it last."""
+and the scoreboard. Nothing here is about language models; read it last."""
 
 import argparse
 import json
@@ -56,19 +57,6 @@ def probability(text):
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
-
-
-def choose_device(name="auto"):
-    """The torch device for `--device`: cuda where there is one, else Apple's mps, else the cpu."""
-    import torch  # here, so that scripts without torch start quickly
-
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
-    if not available.get(name.split(":")[0], False):
-        raise UserError(f"--device {name}: this machine has no such device; use one of "
-                        + ", ".join(kind for kind, here in available.items() if here))
-    return torch.device(name)
 
 
 def append_score(chapter, model, data, bpb, **more):

@@ -96,6 +96,7 @@ def windows(story, context):
     return pieces
 
 
+# adapted from: bigram/bigram.py::bits_per_byte (a network in place of a table; tokens, in batches, within a context)
 @torch.inference_mode()
 def bits_per_byte(model, stories, encoded, batch_tokens=8192, dtype=torch.float32):
     """The course's number: sum of -log2 p of every token and end mark, divided by the UTF-8 bytes of the stories."""

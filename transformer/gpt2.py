@@ -91,6 +91,7 @@ class Attention(nn.Module):
         return self.c_proj((p @ v).transpose(1, 2).reshape(B, T, C))
 
 
+# adapted from: micrograd/micrograd.py::MLP (two layers of any width as torch modules, gelu between them)
 class MLP(nn.Module):
     """What each token computes for itself: four times wider, gelu, back. (B, T, C) -> (B, T, C)"""
 

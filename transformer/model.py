@@ -126,6 +126,7 @@ class Attention(nn.Module):
         return self.o_proj(y.transpose(1, 2).reshape(B, T, self.H * self.D))
 
 
+# adapted from: micrograd/micrograd.py::MLP (three matrices, of which one is a gate)
 class MLP(nn.Module):
     """SwiGLU: down(silu(gate(x)) * up(x)). (B, T, C) -> (B, T, C)"""
 

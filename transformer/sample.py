@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from checkpoint import load_model
-from cli import UserError, choose_device, non_negative_float, non_negative_int, positive_int, probability, run
+from cli import UserError, non_negative_float, non_negative_int, positive_int, probability, run
+from hardware import choose_device
 from rng import PCG32
 from tokenizer import load_tokenizer
 
@@ -25,14 +26,15 @@ def next_token(logits, temperature, top_p, rng):
     """
     if temperature == 0:
         return int(logits.argmax())
-    p, ids = torch.softmax(logits.double() / temperature, dim=-1).sort(descending=True, stable=True)  # (V,), (V,)
+    logits = logits.double() - logits.max()  # at most 0: no temperature, however small, can overflow
+    p, ids = torch.softmax(logits / temperature, dim=-1).sort(descending=True, stable=True)  # (V,), (V,)
     before = p.cumsum(0) - p  # the probability of all likelier tokens
     p[1:][before[1:] >= top_p] = 0  # the likeliest always stays
     return int(ids[rng.choice(p[p > 0].tolist())])
 
 
 @torch.inference_mode()
-def tell(model, tokenizer, prompt, tokens=200, temperature=0.8, top_p=0.95, seed=0):
+def tell(model, tokenizer, prompt, tokens=200, temperature=0.6, top_p=0.95, seed=0):
     """The prompt and its continuation as text; ends at the story's end, after `tokens`, or when the context is full."""
     rng, end = PCG32(seed), tokenizer.eot_token
     ids = [end, *tokenizer.encode_ordinary(prompt)]
@@ -57,7 +59,7 @@ def main(argv=None):
     parser.add_argument("--prompt", default="Once upon a time", help="how the story begins")
     parser.add_argument("--stories", type=positive_int, default=1, help="how many stories to tell (default 1)")
     parser.add_argument("--tokens", type=positive_int, default=250, help="most tokens in a story (default 250)")
-    parser.add_argument("--temperature", type=non_negative_float, default=0.8, help="0 is the likeliest, 1 the model's own")
+    parser.add_argument("--temperature", type=non_negative_float, default=0.6, help="0 is the likeliest, 1 the model's own")
     parser.add_argument("--top-p", type=probability, default=0.95, help="keep the likeliest tokens up to this probability")
     parser.add_argument("--seed", type=non_negative_int, default=0, help="decides the stories (default 0)")
     parser.add_argument("--device", default="auto", help="cuda, mps, cpu or auto (default auto)")

@@ -1,3 +1,4 @@
+# copied from: bigram/stories.py
 """Reading stories: UTF-8 text, one story after another, a line `<|endoftext|>` between them."""
 
 from pathlib import Path

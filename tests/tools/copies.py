@@ -9,7 +9,7 @@ A mark stands on the line above a definition (above its decorators), or is a fil
 
     # copied from: mlp/mlp.py::gelu         the text is the same, to the character
     # adapted from: attention/attention.py::Block (RMSNorm for LayerNorm)
-    # copied from: transformer/rng.py       as the first line: the rest of the file is the same
+    # copied from: bigram/rng.py            as the first line: the rest of the file is the same
 
 A definition is a function, a class, a method (`Block.forward`) or a constant (`END`); in C and CUDA a
 function, a struct, a macro or a variable; in JavaScript a function, a class or a constant; in CSS a rule,
