@@ -64,12 +64,11 @@ class Server(uvicorn.Server):
         """Asks it to stop."""
         self.should_exit = True
 
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
+    async def main_loop(self):
+        # The address is printed here, not at the end of startup(): who reads it may ask for a stop at once, and
+        # between the two uvicorn would skip this method, and with it the stop in order.
         self.ready.set()
         print(f"The Storyteller is at {address_of(self.listener)}  (Ctrl-C stops it)", flush=True)
-
-    async def main_loop(self):
         await super().main_loop()
         print("stopping", flush=True)
         self.config.app.state.worker.stop(GRACE)
