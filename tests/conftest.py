@@ -148,7 +148,7 @@ def planted(request):
 
     The chapter is that of the test file: in tests/test_transformer.py it is transformer/model.py.
     """
-    siblings = folder(request.path.stem.removeprefix("test_"))
+    siblings = folder(request.path.stem.split("_")[1])
 
     def planted(name, old, new):
         path = siblings._folder / f"{name}.py"
