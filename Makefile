@@ -3,8 +3,10 @@
 # Each chapter's scripts in the order of its lesson, a script with its flags in quotes; none: not written yet.
 bigram       := letters.py by_hand.py bigram.py layer.py ngram.py
 micrograd    := micrograd.py graph.py train.py tensorgrad.py names.py language.py
-mlp          :=
-attention    :=
+mlp          := by_hand.py mlp.py strided.py tensor.py matmul.py fit.py functions.py mlp_torch.py widths.py \
+                through_time.py rnn.py
+attention    := by_hand.py attention.py softmax.py positions.py flash.py language.py maps.py induction.py \
+                linear_attention.py lightning.py recall.py
 transformer  := by_hand.py gpt2.py changes.py model.py data.py train.py checkpoint.py sample.py
 tokenization := basic.py bpe.py
 optimization :=

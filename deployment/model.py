@@ -61,7 +61,7 @@ class RMSNorm(nn.Module):
         return (x.float() * scale).to(x.dtype) * self.weight.to(x.dtype)
 
 
-# copied from: transformer/model.py::rotary_tables
+# copied from: attention/positions.py::rotary_tables
 def rotary_tables(head_dim, length, theta, device=None):
     """Cosines and sines of the rotary angles, each (length, head_dim): position t turns pair i by t * theta^(-2i/D)."""
     frequency = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim)  # (D/2,)
@@ -70,7 +70,7 @@ def rotary_tables(head_dim, length, theta, device=None):
     return angle.cos(), angle.sin()
 
 
-# copied from: transformer/model.py::rotate
+# copied from: attention/positions.py::rotate
 def rotate(x, cos, sin):
     """Turns each pair (x[i], x[i + D/2]) by its position's angle. x: (B, heads, T, D); cos, sin: (T, D)."""
     first, second = x.chunk(2, dim=-1)

@@ -58,6 +58,7 @@ def softmax(scores):
     return [a / sum(e) for a in e]
 
 
+# adapted from: attention/attention.py::attention_loops (all heads, and the products before and after)
 def attention(xs, W):
     """Each token asks (query), all up to it answer (key) and give (value). (T, C) -> (T, C), shares (H, T, …)"""
     D, T = C // H, len(xs)
@@ -74,6 +75,7 @@ def attention(xs, W):
     return [linear(m, W["project"]) for m in mixed], shares
 
 
+# adapted from: mlp/mlp.py::gelu (of one number)
 def gelu(a):
     """Nearly a for large a, nearly 0 for very negative a, smooth between."""
     return 0.5 * a * (1 + math.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3)))

@@ -79,6 +79,7 @@ def waste(stories, context):
     return 1 - kept.sum() / rows.sum(), 1 - kept.sum() / tokens.sum()
 
 
+# adapted from: attention/data.py::scored_windows (places in place of symbols)
 def windows(story, context):
     """Pieces (start, end, first) of a story that together predict each of its tokens once.
 

@@ -65,11 +65,13 @@ class LayerNorm(nn.Module):
         return centered * torch.rsqrt(variance + self.eps) * self.weight + self.bias
 
 
+# copied from: mlp/mlp_torch.py::gelu
 def gelu(x):
     """x times the share of a normal distribution below x, by the formula with tanh that GPT-2 was trained with."""
     return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+# adapted from: attention/attention.py::Attention (one product for queries, keys and values; biases)
 class Attention(nn.Module):
     """Causal self-attention: what moves between tokens, and only forward in time. (B, T, C) -> (B, T, C)"""
 

@@ -77,6 +77,7 @@ class RMSNorm(nn.Module):
         return (x.float() * scale).to(x.dtype) * self.weight.to(x.dtype)
 
 
+# copied from: attention/positions.py::rotary_tables
 def rotary_tables(head_dim, length, theta, device=None):
     """Cosines and sines of the rotary angles, each (length, head_dim): position t turns pair i by t * theta^(-2i/D)."""
     frequency = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim)  # (D/2,)
@@ -85,12 +86,14 @@ def rotary_tables(head_dim, length, theta, device=None):
     return angle.cos(), angle.sin()
 
 
+# copied from: attention/positions.py::rotate
 def rotate(x, cos, sin):
     """Turns each pair (x[i], x[i + D/2]) by its position's angle. x: (B, heads, T, D); cos, sin: (T, D)."""
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
+# copied from: attention/attention.py::causal_attention
 def causal_attention(q, k, v):
     """softmax(q k^T / sqrt(D)) v, each position looking at itself and the past. q, k, v: (B, H, T, D)"""
     T, D = q.shape[-2:]
@@ -99,6 +102,7 @@ def causal_attention(q, k, v):
     return scores.masked_fill(future, float("-inf")).float().softmax(-1).to(q.dtype) @ v
 
 
+# adapted from: attention/attention.py::Attention (rotary positions, grouped queries, a fused call)
 class Attention(nn.Module):
     """Causal self-attention with rotary positions and grouped queries. (B, T, C) -> (B, T, C)"""
 

@@ -113,7 +113,8 @@ def c_definitions(text):
         called = [name for name in re.findall(r"(\w+)\s*\(", head) if name not in NOT_FUNCTIONS]
         if structure and "{" in piece:
             after = re.search(r"\}\s*(\w+)\s*;$", piece) if piece.startswith("typedef") else None
-            yield (after or structure)[1], "class", *lines
+            if name := (after or structure)[1]:  # an enum without a name only holds constants
+                yield name, "class", *lines
         elif "{" in piece and called and "=" not in piece.split("{")[0]:
             yield called[0], "function", *lines
         elif "=" in piece and (variable := re.search(r"(\w+)\s*(?:\[[^\]]*\]\s*)*$", head)):
