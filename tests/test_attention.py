@@ -16,7 +16,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-
 # ==== softmax, attention, positions, the language model ===========================================================
 
 

@@ -348,5 +348,6 @@ def test_definitions_in_c_and_javascript(chapter):
     assert [d.name for d in definitions("x.css", PAGE_CSS)] == [
         ".shelf li, .shelf a:not(.old)", "@media (min-width: 600px)"]  # fmt: skip
     assert "".join(d.text for d in definitions("x.css", PAGE_CSS)) == PAGE_CSS
-    header = 'extern "C" {\nint f(int x);\nint g(int x) { return x; }\n}\nenum kind { A, B };\nenum { C, D };\nint h(void);\n'
+    header = 'extern "C" {\nint f(int x);\nint g(int x) { return x; }\n}\nenum kind { A, B };\nint h(void);\n'
+    header += "enum { C, D };\n"
     assert [d.name for d in definitions("x.h", header)] == ["g", "kind"]

@@ -1,4 +1,7 @@
-"""The neural n-gram model: gradients by hand, tensors, products of matrices, gelu and cross-entropy, recurrent networks; with planted bugs."""
+"""The neural n-gram model by hand and in torch, tensors, products of matrices, gelu and cross-entropy, recurrent networks.
+
+With planted bugs in Python and in C.
+"""
 
 import ctypes
 import gc
@@ -20,7 +23,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-
 
 # ==== the network =================================================================================================
 
