@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -351,3 +352,17 @@ def test_definitions_in_c_and_javascript(chapter):
     header = 'extern "C" {\nint f(int x);\nint g(int x) { return x; }\n}\nenum kind { A, B };\nint h(void);\n'
     header += "enum { C, D };\n"
     assert [d.name for d in definitions("x.h", header)] == ["g", "kind"]
+
+
+def test_a_header_belongs_to_the_first_chapter_that_includes_it(chapter, tmp_path):
+    files = {"Makefile": "mlp_libraries := matmul\nattention_libraries := attention\n", "tiles.h": '#include "exp.h"\n',
+             "matmul.c": '#include <math.h>\n#include "exp.h"\n', "attention.c": '#include "tiles.h"\n', "exp.h": "",
+             "test_matmul.c": '#include "matmul.c"\n', "nobody.h": ""}  # fmt: skip
+    (tmp_path / "csrc").mkdir()
+    for name, text in files.items():
+        (tmp_path / "csrc" / name).write_text(text)
+    tools = chapter("tests/tools")
+    orders = {Path(path).name: order for order, path in tools.copies.Tree(tmp_path).paths()}
+    mlp, attention = (tools.definitions.CHAPTERS.index(name) for name in ("mlp", "attention"))
+    assert orders == {"matmul.c": mlp, "test_matmul.c": mlp, "exp.h": mlp, "attention.c": attention, "tiles.h": attention,
+                      "nobody.h": -1}  # fmt: skip

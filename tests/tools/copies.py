@@ -15,7 +15,7 @@ A definition is a function, a class, a method (`Block.forward`) or a constant (`
 function, a struct, a macro or a variable; in JavaScript a function, a class or a constant; in CSS a rule,
 by its selector. HTML is marked by the file only. What stands inside a copy is covered by it. A mark names
 the origin, where the text last changed: a definition that is new or adapted there, in an earlier chapter.
-A file in csrc/ belongs to the first chapter that csrc/Makefile lists it for; a header in no list, to all.
+A file in csrc/ belongs to the first chapter that csrc/Makefile lists it for, a header to the first whose file includes it.
 
 A function or class with the name of one in an earlier chapter needs a mark. Free are the names `main`,
 `parse` and `arguments`, since every program has its own flags, the files exercises.py, solutions.py and
@@ -161,11 +161,26 @@ class Tree:
             for path in sorted((self.root / chapter).rglob("*")):
                 if language(path) and path.is_file():
                     yield order, path.relative_to(self.root).as_posix()
-        orders = self.c_orders()
-        for path in sorted((self.root / "csrc").glob("*")):
-            if language(path) and path.is_file():
-                stem = path.stem.removeprefix("test_")
-                yield orders.get(path.stem, orders.get(stem, -1)), path.relative_to(self.root).as_posix()
+        orders, files = self.c_orders(), [path for path in sorted((self.root / "csrc").glob("*"))
+                                          if language(path) and path.is_file()]  # fmt: skip
+        found = {path.name: orders.get(path.stem, orders.get(path.stem.removeprefix("test_"), -1)) for path in files
+                 if path.suffix != ".h"}  # fmt: skip
+        for header, order in self.header_orders(files, found).items():
+            found[header] = order
+        for path in files:
+            yield found.get(path.name, -1), path.relative_to(self.root).as_posix()
+
+    def header_orders(self, files, orders):
+        """{header in csrc/: order of the first chapter with a file that includes it, itself or through a header}"""
+        included = {path.name: re.findall(r'^#include "([^"]+)"', path.read_text(), re.MULTILINE) for path in files}
+        found, open_files = {}, [(order, name) for name, order in orders.items() if order >= 0]
+        while open_files:
+            order, name = open_files.pop()
+            for header in included.get(name, []):
+                if header.endswith(".h") and order < found.get(header, len(CHAPTERS)):
+                    found[header] = order
+                    open_files.append((order, header))
+        return found
 
     def c_orders(self):
         """{stem of a file in csrc/: order of the first chapter that lists it in csrc/Makefile}"""
