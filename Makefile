@@ -71,7 +71,7 @@ csrc:
 	    echo 'no C compiler ($(CC)): the C code is not built (Debian, Ubuntu: install gcc)'; fi
 
 test: setup csrc
-	$(VENV) -m pytest
+	$(VENV) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 # Runs a chapter's scripts, $(1), with a line before and after each; stops at the first that fails.
 define run_scripts

@@ -4,10 +4,10 @@ A product of A (M, K) and B (K, N) takes 2 M N K operations, multiplications and
 the same numbers; the median of the rounds counts. The last column is what the processor does with numbers that are
 in registers already, the best of the same rounds. Each number of threads is set before NumPy and torch are loaded,
 so each table is a process of its own. One thread is timed by what that thread computed, two by the clock on the wall:
-then nothing else may run. The calls come from Python, which costs each engine one or two millionths of a second.
-Last come gelu and cross-entropy, by functions.py.
+then nothing else may run, and between their turns engines pause. The calls come from Python, which costs each engine
+one or two millionths of a second. Last come gelu and cross-entropy, by functions.py.
 
-    python mlp/bench.py                                  a minute and a half
+    python mlp/bench.py                                  two minutes
     python mlp/bench.py --quick                          only products, of a few small sizes
     python mlp/bench.py --plot mlp/figures/matmul.svg    draws GFLOP/s against size
 """
@@ -30,6 +30,7 @@ LAYERS = {"up, 256 tokens": (256, 192, 768), "up, 2,048 tokens": (2048, 192, 768
 QUICK_SQUARES, QUICK_LAYERS = (64, 100), {"up, 16 tokens": (16, 48, 64)}
 SLOW = {1: 2**27, 2: 2**30, 3: 2**30, 4: 2**30}  # a rung is left out for products of more multiply-adds
 ROUNDS, SECONDS = 9, 0.5  # rounds, fewer where one engine would take longer than this for them
+PAUSE = 0.05  # seconds in which the threads of one engine, which wait by spinning, fall asleep before the next begins
 
 
 # --- what is timed ------------------------------------------------------------------------------------------------
@@ -87,10 +88,14 @@ def rates_of(calls, operations, threads, quick):
         rounds = max(3, min(rounds, int(SECONDS / once)))
     for _ in range(rounds):
         for name, call in calls.items():
+            if threads > 1:
+                time.sleep(PAUSE)
+                call()  # wakes its own threads
             start = clock()
             for _ in range(repeats[name]):
                 call()
             rates[name].append(repeats[name] * operations / (clock() - start))
+        time.sleep(PAUSE if threads > 1 else 0)
         rates["limit"].append(limit(threads, 50_000 if quick else 300_000))
     return {name: max(several) if name == "limit" else statistics.median(several) for name, several in rates.items()}
 

@@ -318,7 +318,7 @@ def main(argv=None):
     show_neighbors(parameters["table"])
     bpb = bits_of(logits_by(parameters), *padded_stream(valid_stories, K), K) / story_bytes(valid_stories)
     print(f"{bpb:.4f} bits per byte on {args.data}/valid.txt")
-    append_score("mlp", f"neural n-gram, {K} bytes back, NumPy", args.data, bpb, steps=args.steps)
+    append_score("mlp", f"{K} bytes, one hidden layer, by hand", args.data, bpb, steps=args.steps)
     if args.plot:
         plot_losses(losses, args.plot)
 

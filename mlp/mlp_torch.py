@@ -200,7 +200,7 @@ def main(argv=None):
     print(f"{args.steps / (time.perf_counter() - start):.0f} steps a second, {args.threads} threads")
     bpb = mlp.bits_of(model.logits_of, *padded_stream(valid_stories, LARGE_K), LARGE_K) / story_bytes(valid_stories)
     print(f"{bpb:.4f} bits per byte on {args.data}/valid.txt")
-    append_score("mlp", f"neural n-gram, {LARGE_K} bytes back, torch", args.data, bpb, steps=args.steps)
+    append_score("mlp", f"{LARGE_K} bytes, two hidden layers", args.data, bpb, steps=args.steps)
 
 
 if __name__ == "__main__":

@@ -220,7 +220,7 @@ def main(argv=None):
         seconds, bits, text = learned(name, model, stories, valid, args.steps, args.seed)
         size, bpb[name] = sum(p.numel() for p in model.parameters()), bits / n_bytes
         print(f"{name}: {size:,} parameters, {seconds:.0f} s, {bpb[name]:.4f} bits per byte\n    {text!r}")
-        append_score("mlp", f"{name}, {size:,} parameters", args.data, bpb[name], steps=args.steps)
+        append_score("mlp", name, args.data, bpb[name], steps=args.steps)
     reach = show_reach(models, valid, args.seed)
     show_times(models)
     if args.steps >= STEPS:

@@ -56,6 +56,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Real TinyStories, where somebody has put a sample beside the project (see the fixture `shared`), or None.
 SHARED = ROOT.parent / "shared" / "data" / "tinystories"
 SHARED = SHARED if (SHARED / "valid.txt").is_file() else None
+END_OF_STORY = "<|endoftext|>\n"
+FEW = {"train.txt": 1000, "valid.txt": 60}  # how many stories
 
 
 class Folder:
@@ -115,6 +117,15 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     builtins.__import__ = chapter_import
     config.chapter = folder  # for pytest_generate_tests, which has no fixtures
+
+
+def pytest_collection_modifyitems(config, items):
+    """With several workers (make test), a file's tests stay together, and so do a README's commands."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            block = item.callspec.params.get("block") if hasattr(item, "callspec") else None
+            name = block[0].name if block and item.path.stem == "test_readmes" else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_unconfigure():
@@ -220,7 +231,10 @@ def run(command, timeout, cwd, stdin="", env=None):
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
-    """A copy of the project without out/, where programs run: the reader's own results stay theirs."""
+    """A copy of the project without out/, where programs run: the reader's own results stay theirs.
+
+    In out/few lie some stories of datasets/stories, for what would take long on all of them.
+    """
     target = tmp_path_factory.mktemp("clone") / "storyteller"
     target.mkdir()
     caches = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".ruff_cache", "*.tmp")
@@ -229,6 +243,10 @@ def clone(tmp_path_factory):
             shutil.copy2(source, target)
         elif source.name in (*folder("tests/tools").definitions.CHAPTERS, "csrc", "tests", ".ci"):
             shutil.copytree(source, target / source.name, ignore=caches)
+    (target / "out/few").mkdir(parents=True)
+    for name, count in FEW.items():
+        stories = (ROOT / "datasets/stories" / name).read_text(encoding="utf-8").split(END_OF_STORY)
+        (target / "out/few" / name).write_text(END_OF_STORY.join([*stories[:count], ""]), encoding="utf-8")
     return target
 
 

@@ -8,7 +8,8 @@ What a README can say in an HTML comment on the line above a fence:
                                              file's; a method may be moved to the left
     <!-- not a listing: why -->              code that stands in no file, such as a bug to plant
     <!-- not run: why -->                    the commands of this sh fence are too slow or need what CI lacks
-    <!-- run instead: command -->            a quicker command is run in their place
+    <!-- run instead: command -->            a quicker command is run in their place; `--data out/few` gives it
+                                             few stories, which the tests put there
     <!-- same output -->                     this text fence is what the commands above print, line by line;
                                              a line that is only … stands for any lines
 
