@@ -3,7 +3,7 @@
 # Each chapter's scripts in the order of its lesson, a script with its flags in quotes; none: not written yet.
 bigram       := letters.py by_hand.py bigram.py layer.py ngram.py
 micrograd    := micrograd.py graph.py train.py tensorgrad.py names.py language.py
-mlp          := by_hand.py mlp.py strided.py tensor.py matmul.py fit.py functions.py mlp_torch.py widths.py \
+mlp          := by_hand.py mlp.py strided.py tensor.py matmul.py fit.py functions.py in_c.py mlp_torch.py widths.py \
                 through_time.py rnn.py
 attention    := by_hand.py attention.py softmax.py positions.py flash.py language.py maps.py induction.py \
                 linear_attention.py lightning.py recall.py

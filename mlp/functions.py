@@ -17,6 +17,7 @@ Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018).
 
 import argparse
 import ctypes
+import functools
 import math
 import statistics
 import time
@@ -48,11 +49,13 @@ def library(name, **arguments):
     return loaded
 
 
+@functools.cache
 def gelu_library():
     one_array = [I, I, L, FLOATS, FLOATS]
     return library("gelu", gelu_forward=one_array, gelu_backward=[*one_array, FLOATS], gelu_function=one_array)
 
 
+@functools.cache
 def cross_entropy_library():
     rows = [I, L, L, FLOATS, WHOLE, FLOATS]
     return library("cross_entropy", cross_entropy_forward=[*rows, FLOATS], cross_entropy_backward=[*rows, SCALE, FLOATS])

@@ -1637,6 +1637,40 @@ def test_functions_script(functions, run_script, tmp_path):
     assert "must end in" in run_script("mlp/functions.py", "--plot", tmp_path / "gelu.txt", status=2).stderr
 
 
+def in_c_difference(module, mlp, seed=0):
+    """The largest difference between the gradients by C and by NumPy in float64, of a batch of 7."""
+    rng = np.random.default_rng(seed)
+    shapes = {"table": (11, 3), "w1": (12, 5), "b1": (5,), "w2": (5, 11), "b2": (11,)}
+    parameters = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    contexts, targets = rng.integers(11, size=(7, 4)), rng.integers(11, size=7)
+    logits, kept = mlp.forward(parameters, contexts)
+    expected = mlp.backward(parameters, kept, mlp.cross_entropy(logits, targets)[1])
+    narrow = {name: array.astype(np.float32) for name, array in parameters.items()}
+    before = {name: array.copy() for name, array in narrow.items()}
+    module.sgd_step(narrow, contexts, targets, 1.0, rung=2)
+    return max(np.abs(before[name] - narrow[name] - expected[name]).max() for name in expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_c_step_is_that_of_numpy(chapter, seed):
+    assert in_c_difference(chapter("mlp").in_c, chapter("mlp").mlp, seed) < 1e-5
+
+
+@pytest.mark.parametrize("old, new", [
+    ("da = gelu_backward(dh, a, rung=rung)", "da = dh"),
+    ("1 / len(targets)", "1"),
+    ("out=np.tile(b2, (len(x), 1)), accumulate=True", "out=np.tile(b2, (len(x), 1))"),
+])
+def test_in_c_planted(chapter, planted, old, new):
+    assert not in_c_difference(planted("in_c", old, new), chapter("mlp").mlp) < 1e-3
+
+
+def test_in_c_script(run_script):
+    out = run_script("mlp/in_c.py", "--steps", "12", "--data", "out/few").stdout
+    assert re.search(r"step   12   NumPy (\d\.\d{5})\d   our C \1", out)
+    assert "out/nothing" in run_script("mlp/in_c.py", "--data", "out/nothing", status=2).stderr
+
+
 # --- planted bugs in C -----------------------------------------------------------------------------------------------
 
 
