@@ -357,7 +357,8 @@ def test_definitions_in_c_and_javascript(chapter):
 def test_a_header_belongs_to_the_first_chapter_that_includes_it(chapter, tmp_path):
     files = {"Makefile": "mlp_libraries := matmul\nattention_libraries := attention\n", "tiles.h": '#include "exp.h"\n',
              "matmul.c": '#include <math.h>\n#include "exp.h"\n', "attention.c": '#include "tiles.h"\n', "exp.h": "",
-             "test_matmul.c": '#include "matmul.c"\n', "nobody.h": ""}  # fmt: skip
+             "test_matmul.c": '#include "matmul.c"\n', "nobody.h": "",
+             "test_tiles.c": '#include "tiles.h"\n#include "fuzz.h"\n', "fuzz.h": ""}  # fmt: skip
     (tmp_path / "csrc").mkdir()
     for name, text in files.items():
         (tmp_path / "csrc" / name).write_text(text)
@@ -365,4 +366,4 @@ def test_a_header_belongs_to_the_first_chapter_that_includes_it(chapter, tmp_pat
     orders = {Path(path).name: order for order, path in tools.copies.Tree(tmp_path).paths()}
     mlp, attention = (tools.definitions.CHAPTERS.index(name) for name in ("mlp", "attention"))
     assert orders == {"matmul.c": mlp, "test_matmul.c": mlp, "exp.h": mlp, "attention.c": attention, "tiles.h": attention,
-                      "nobody.h": -1}  # fmt: skip
+                      "test_tiles.c": attention, "fuzz.h": attention, "nobody.h": -1}  # fmt: skip

@@ -15,7 +15,8 @@ A definition is a function, a class, a method (`Block.forward`) or a constant (`
 function, a struct, a macro or a variable; in JavaScript a function, a class or a constant; in CSS a rule,
 by its selector. HTML is marked by the file only. What stands inside a copy is covered by it. A mark names
 the origin, where the text last changed: a definition that is new or adapted there, in an earlier chapter.
-A file in csrc/ belongs to the first chapter that csrc/Makefile lists it for, a header to the first whose file includes it.
+A file in csrc/ belongs to the first chapter that csrc/Makefile lists it for, a header to the first whose file
+includes it, and a test with what it tests.
 
 A function or class with the name of one in an earlier chapter needs a mark. Free are the names `main`,
 `parse` and `arguments`, since every program has its own flags, the files exercises.py, solutions.py and
@@ -165,8 +166,10 @@ class Tree:
                                           if language(path) and path.is_file()]  # fmt: skip
         found = {path.name: orders.get(path.stem, orders.get(path.stem.removeprefix("test_"), -1)) for path in files
                  if path.suffix != ".h"}  # fmt: skip
-        for header, order in self.header_orders(files, found).items():
-            found[header] = order
+        found.update(self.header_orders(files, found))
+        for name in [name for name, order in found.items() if order < 0]:  # test_json.c goes where json.h goes
+            found[name] = found.get(name.removeprefix("test_").replace(".c", ".h"), -1)
+        found = {**self.header_orders(files, found), **found}  # a header for tests only
         for path in files:
             yield found.get(path.name, -1), path.relative_to(self.root).as_posix()
 
