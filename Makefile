@@ -15,8 +15,10 @@ precision    :=
 distributed  :=
 datasets     := english.py names.py people.py places.py things.py words.py templates.py thesaurus.py events.py \
                 storyland.py questions.py roll_call.py strict_reader.py synthesize.py plain.py clean.py dedup.py prepare.py shards.py loader.py rename.py
-inference    := by_hand.py kv_cache.py sampling.py model.py generate.py bench.py
-quantization :=
+inference    := by_hand.py kv_cache.py sampling.py model.py generate.py paged.py batching.py engine.py draft.py \
+                speculative.py structured.py "bench.py --quick"
+quantization := by_hand.py quantize.py activations.py calibration.py gptq.py awq.py nf4.py cache.py qat.py export.py \
+                kernels.py "bench.py --quick"
 sft          :=
 rl           :=
 deployment   := by_hand.py blocking.py shelf.py evaluate.py "app.py --check"

@@ -1,8 +1,8 @@
 """The Storyteller as a web app: its page, OpenAI's API, and a shelf for its stories.
 
-New since the last chapter: all the parts serve people. The routes are here; what a request may say is
-in api.py, the thread with the model in worker.py, the stories' file in shelf.py, the door in guard.py,
-the listening and the stopping in server.py, the page in static/. Left out on purpose: accounts, TLS and
+New since the last chapter: all the parts serve people. The routes are here; what a request may say is in api.py, the
+thread with the model in worker.py, what it computes with in engines.py, the stories' file in shelf.py, the door in
+guard.py, the listening and the stopping in server.py, the page in static/. Left out on purpose: accounts, TLS and
 limits per client (a proxy's work), several GPUs.
 
     python deployment/app.py                         serves http://127.0.0.1:8000 until Ctrl-C
@@ -33,11 +33,12 @@ from starlette.exceptions import HTTPException
 from answer import answer
 from api import APIError, ChatRequest, CompletionRequest, Reply, story_so_far, validation_error
 from cli import UserError, positive_int, run
+from engines import load_engine
 from guard import Guard
 from server import Server, address_of, bind, is_local
 from shelf import DEFAULT, Changed, NotOnShelf, Shelf
 from shelf_routes import shelf_routes
-from worker import Worker, load_engine
+from worker import Worker
 
 STATIC = Path(__file__).resolve().parent / "static"
 MODEL = Path(__file__).resolve().parent / "weights" / "storyteller"
@@ -124,7 +125,7 @@ def error_routes(app):
         app.add_exception_handler(kind, handler)
 
 
-def build_app(load, folder, shelf, local, slots=8, queue_limit=32):
+def build_app(load, folder, shelf, local, slots=16, queue_limit=32):
     """The whole app. load(): see Worker. local: it serves this machine only."""
 
     @asynccontextmanager
@@ -200,6 +201,8 @@ def check(server):
     try:
         server.ready.wait(30)
         tell_one(address_of(server.listener))
+    except OSError as error:  # HTTP's errors, too
+        raise server.config.app.state.failure or UserError(f"the server did not answer ({error})") from None
     finally:
         server.stop()
         thread.join()
@@ -212,7 +215,11 @@ def main(argv=None):
     parser.add_argument("--model", default=str(MODEL), help="the model's folder")
     parser.add_argument("--device", default="auto", help="cuda, mps or cpu (default: the best there is)")
     parser.add_argument("--threads", type=positive_int, default=os.cpu_count(), help="default: one a core")
-    parser.add_argument("--slots", type=positive_int, default=8, help="stories told at the same time")
+    parser.add_argument("--engine", choices=["auto", "torch", "c"], default="auto",
+                        help="auto: C for a reader who is alone, torch for several (default)")
+    parser.add_argument("--slots", type=positive_int, default=16, help="stories told at the same time")
+    parser.add_argument("--pages", type=positive_int, metavar="N",
+                        help="memory for their keys and values, in pages of 16 tokens (default: all that they could need)")
     parser.add_argument("--queue", type=positive_int, default=32, help="stories that may wait for a slot")
     parser.add_argument("--shelf", default=str(DEFAULT), help="the file with the saved stories")
     parser.add_argument("--check", action="store_true", help="tell one story through its own API, then end")
@@ -221,8 +228,8 @@ def main(argv=None):
     listener = bind(args.host, 0 if args.check else args.port)
     with tempfile.TemporaryDirectory() as scratch:
         shelf = Shelf(Path(scratch) / "shelf.sqlite3" if args.check else args.shelf)
-        app = build_app(lambda: load_engine(folder, args.device, args.threads, args.slots), folder, shelf,
-                        is_local(listener), args.slots, args.queue)
+        app = build_app(lambda: load_engine(folder, args.device, args.threads, args.slots, args.engine, args.pages),
+                        folder, shelf, is_local(listener), args.slots, args.queue)
         server = Server(app, listener)
         app.state.stop = server.stop
         (check if args.check else Server.serve_forever)(server)

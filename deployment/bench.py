@@ -1,14 +1,15 @@
-"""How much it helps to serve readers together: eight at once against the same eight one after another.
+"""How much it helps to serve readers together: eight at once against the same eight one after another, by each engine.
 
 New since the last chapter: what is timed is what readers see, through the network interface of this machine: the
-time to the first piece of text, the time to the whole story, tokens a second of all together. Both
-ways tell the same stories (same seeds), and it is asserted that they do. Left out on purpose: other
-machines, and readers who come at random times.
+time to the first piece of text, the time to the whole story, tokens a second of all together. Both ways and all
+engines tell the same stories (same seeds), and it is asserted that they do. Left out on purpose: other machines, and
+readers who come at random times.
 
-    python deployment/bench.py                  the shipped model; half a minute; run it with nothing beside it
-    python deployment/bench.py --plot           also draws deployment/figures/readers.svg
+    python deployment/bench.py                  the shipped model; a minute; run it with nothing beside it
+    python deployment/bench.py --engines auto   the server as it is without any flag
+    python deployment/bench.py --plot           also draws deployment/figures/readers.svg, of the first engine
 
-It starts a server of its own on a free port of 127.0.0.1. Rounds of both ways alternate; medians are printed.
+It starts a server for each engine on a free port of 127.0.0.1. Rounds of all of them alternate; medians are printed.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -28,10 +30,11 @@ HERE = Path(__file__).resolve().parent
 PROMPT = "Once upon a time, a small owl named Pip was afraid of the dark."
 
 
-def start_server(args):
-    """A server as a process of its own, and its address once the model is there."""
+def start_server(args, engine):
+    """A server as a process of its own, its address, and its /health once the model is there."""
     command = [sys.executable, HERE / "app.py", "--port", "0", "--model", args.model, "--threads", args.threads,
-               "--slots", args.clients, "--device", args.device, "--shelf", args.shelf]
+               "--engine", engine, "--slots", args.clients, "--device", args.device,
+               "--shelf", Path(args.out) / f"bench_{engine}.sqlite3"]
     server = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
     words = server.stdout.readline().split()
     url = next((word for word in words if word.startswith("http://")), None)
@@ -41,9 +44,10 @@ def start_server(args):
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=60) as response:
                 return server, url, json.load(response)
-        except urllib.error.HTTPError as error:  # 503: the model is still being read
-            if error.code != 503 or server.poll() is not None:
-                raise UserError("the server did not get ready") from None
+        except urllib.error.URLError as error:  # 503: the model is still being read
+            if getattr(error, "code", None) != 503 or server.poll() is not None:
+                server.kill()
+                raise UserError(f"the server with --engine {engine} did not get ready; what it said stands above") from None
             time.sleep(0.05)
 
 
@@ -124,33 +128,41 @@ def main(argv=None):
     parser.add_argument("--clients", type=positive_int, default=8, help="readers, and slots of the server")
     parser.add_argument("--tokens", type=positive_int, default=160, help="the length of a story, at most")
     parser.add_argument("--rounds", type=positive_int, default=3, help="repeats of each way")
-    parser.add_argument("--out", default="out/deployment", help="where the server's shelf lies meanwhile")
+    parser.add_argument("--engines", nargs="+", choices=["torch", "auto", "c"], default=["torch", "c"],
+                        help="each gets a server (default: torch c)")
+    parser.add_argument("--out", default="out/deployment", help="where the servers' shelves lie meanwhile")
     parser.add_argument("--plot", action="store_true", help="draw deployment/figures/readers.svg")
     args = parser.parse_args(argv)
     Path(args.out).mkdir(parents=True, exist_ok=True)
-    args.shelf = str(Path(args.out) / "bench.sqlite3")
-    server, url, health = start_server(args)
+    ways = {"one after another": one_after_another, f"{args.clients} at once": at_once}
+    servers, results = {}, {(engine, way): [] for engine in args.engines for way in ways}
     try:
-        one_after_another(url, 2, 16)  # warm-up, discarded
-        alone, together = [], []
+        for engine in args.engines:
+            servers[engine] = start_server(args, engine)
+            one_after_another(servers[engine][1], 2, 16)  # warm-up, discarded
         for _ in range(args.rounds):
-            alone.append(one_after_another(url, args.clients, args.tokens))
-            together.append(at_once(url, args.clients, args.tokens))
+            for engine, way in results:
+                results[engine, way].append(ways[way](servers[engine][1], args.clients, args.tokens))
     finally:
-        server.terminate()
-        server.wait(30)
-    assert all(a["text"] == b["text"] for a, b in zip(alone[0], together[0])), "a story depends on its company"
-    ways = {"one after another": summary(alone), f"{args.clients} at once": summary(together)}
-    print(f"{health['parameters'] / 1e6:.1f}M parameters on {health['device']}, {args.threads} threads; "
-          f"{args.clients} readers, at most {args.tokens} tokens each; medians of {args.rounds} rounds\n")
-    print(f"{'':20}{'all done':>10}{'first text':>12}{'own story':>12}{'tokens/s':>10}")
-    for name, way in ways.items():
-        print(f"{name:20}{way['total']:>8.2f} s{way['first']:>10.3f} s{way['wait']:>10.2f} s{way['rate']:>10.0f}")
-    ratio = ways[f"{args.clients} at once"]["total"] / ways["one after another"]["total"]
-    print(f"\n{args.clients} at once take {ratio:.2f} of the time of one after another; "
-          f"if company cost nothing, it were {1 / args.clients:.2f}")
+        for server, _, _ in servers.values():
+            server.terminate()
+            server.wait(30)
+    texts = [[story["text"] for story in stories] for rounds in results.values() for stories in rounds]
+    assert all(told == texts[0] for told in texts), "a story depends on its company, or on its engine"
+    health = servers[args.engines[0]][2]
+    print(f"{Path(args.model).name} on {health['device']}, {args.threads} threads; {args.clients} readers, "
+          f"at most {args.tokens} tokens each; medians of {args.rounds} rounds\n")
+    print(f"{'engine':8}{'readers':20}{'all done':>10}{'first text':>12}{'own story':>12}{'tokens/s':>10}")
+    for (engine, name), rounds in results.items():
+        way = summary(rounds)
+        print(f"{engine:8}{name:20}{way['total']:>8.2f} s{way['first']:>10.3f} s{way['wait']:>10.2f} s{way['rate']:>10.0f}")
+    print(f"\n{args.clients} at once take, of the time of one after another ({1 / args.clients:.2f} if company cost "
+          "nothing):")
+    for engine in args.engines:
+        one_by_one, together = (summary(results[engine, way])["total"] for way in ways)
+        print(f"{engine:8}{together / one_by_one:.2f}")
     if args.plot:
-        draw(HERE / "figures" / "readers.svg", dict(zip(ways, (alone[-1], together[-1]))))
+        draw(HERE / "figures" / "readers.svg", {way: results[args.engines[0], way][-1] for way in ways})
 
 
 if __name__ == "__main__":

@@ -12,12 +12,10 @@ the event loop alone; that is why there is no lock. Left out on purpose: several
 """
 
 import asyncio
-import os
 import queue
 import threading
 import time
 import traceback
-from pathlib import Path
 
 from api import APIError
 from cli import UserError
@@ -93,6 +91,7 @@ class Worker(threading.Thread):
         # The event loop's: what has been asked for and not ended, and what has been.
         self.open, self.state = set(), "loading"
         self.told = {"stories": 0, "tokens": 0, "cancelled": 0}
+        self.statistics = {}  # the engine's, as of the last step
         self.seconds_a_story = 1.0
 
     # ---- called on the event loop
@@ -126,10 +125,11 @@ class Worker(threading.Thread):
         busy = sum(job.tokens > 0 for job in self.open)
         waiting = len(self.open) - busy
         return {**self.description, "slots": {"total": self.slots, "busy": busy},
-                "queue": {"limit": self.queue_limit, "waiting": waiting}, "told": dict(self.told)}
+                "queue": {"limit": self.queue_limit, "waiting": waiting}, "told": dict(self.told), **self.statistics}
 
-    def deliver(self, batch):
+    def deliver(self, batch, statistics):
         """Puts the events of one step into the queues of their readers."""
+        self.statistics = statistics
         for job, kind, value in batch:
             if kind in ("end", "error"):
                 self.open.discard(job)
@@ -142,11 +142,12 @@ class Worker(threading.Thread):
     def failed(self, error):
         """The thread has ended: nobody can be served any more."""
         self.state = "stopping"
-        self.deliver([(job, "error", APIError(503, *STOPPING, code="stopping")) for job in list(self.open)])
+        lost = [(job, "error", APIError(503, *STOPPING, code="stopping")) for job in list(self.open)]
+        self.deliver(lost, self.statistics)
         self.on_failure(error)
 
-    def loaded(self, description):
-        self.description = description
+    def loaded(self, description, statistics):
+        self.description, self.statistics = description, statistics
         if self.state == "loading":
             self.state = "ok"
 
@@ -155,7 +156,7 @@ class Worker(threading.Thread):
     def run(self):
         try:
             self.engine, description = self.load()
-            self.call(self.loaded, description)
+            self.call(self.loaded, description, self.engine.statistics())
             while self.take_orders():
                 if self.jobs:
                     self.step()
@@ -245,33 +246,4 @@ class Worker(threading.Thread):
         self.post(batch)
 
     def post(self, batch):
-        self.call(self.deliver, batch)
-
-
-def load_engine(folder, device, threads, slots):
-    """The engine for a model folder, warm, and its description for /health.
-
-    torch is imported here and not at the top: it takes longer than everything else that a server
-    needs to start, and the page can be shown meanwhile.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin would starve the event loop
-    began = time.monotonic()
-    import torch
-
-    from checkpoint import load_model
-    from engine import Engine, prompt_ids
-    from hardware import choose_device
-    from sampling import SamplingParams
-    from tokenizer import Tokenizer
-
-    torch.set_num_threads(threads)
-    device = choose_device(device)
-    model = load_model(folder, device)
-    engine = Engine(model, Tokenizer.load(Path(folder) / "tokenizer.json"), slots=slots)
-    # The first step of a process is its slowest: take it now, with nobody waiting.
-    engine.add(prompt_ids(engine.tokenizer, "Once"), SamplingParams(max_tokens=2, seed=0))
-    while engine.running or engine.waiting:
-        engine.step()
-    return engine, {"device": str(device), "threads": threads, "context": engine.max_length,
-                    "parameters": sum(p.numel() for p in model.parameters()),
-                    "load_seconds": round(time.monotonic() - began, 2)}
+        self.call(self.deliver, batch, self.engine.statistics())

@@ -98,6 +98,9 @@ def load_model(folder, device="cpu", dtype=torch.float32):
     """The model of a folder, in `dtype` on `device`, ready to predict. UserError names the file and its fault."""
     if not Path(folder).is_dir():
         raise UserError(f"there is no model folder {folder}; train one with: python transformer/train.py --out {folder}")
+    if "quantization_config" in read_json(Path(folder) / "config.json"):
+        raise UserError(f"{folder} holds quantized weights, which are not numbers that can be used as they are; "
+                        "take the folder that they were made from")
     config, weights = read_config(folder), read_weights(folder)
     last = f"model.layers.{config.num_hidden_layers - 1}.input_layernorm.weight"
     if last not in weights:  # asked first: a damaged number of layers could be a million

@@ -4,6 +4,7 @@ import math
 import random
 
 import numpy as np
+import safetensors.numpy
 
 
 def whole_attention(x, W_q, W_k, W_v):
@@ -43,7 +44,64 @@ def check_repeats(answer):
         assert set(got) == wanted, f"repeats({history}, {n}) gave {got!r}, not {wanted}"
 
 
-CHECKS = {"cached_step": check_cached_step, "repeats": check_repeats}
+def check_pages_needed(answer):
+    cases = [
+        (([], 4), 0), (([[]], 4), 0), (([[1, 2, 3], [1, 2, 4]], 2), 3), (([[1, 2, 3, 4], [5, 2, 3, 4]], 2), 4),
+        (([[1, 2, 3]] * 3, 2), 4), (([[1, 2]] * 3, 2), 1), (([[1, 2, 1, 2]], 2), 2),
+    ]  # fmt: skip
+    for (prompts, page_size), wanted in cases:
+        got = answer([list(ids) for ids in prompts], page_size)
+        assert got == wanted, f"pages_needed({prompts}, {page_size}) gave {got}, not {wanted}"
+
+
+def check_read_header(answer):
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float16), "c": np.ones((0, 2), np.int8)}
+    data = safetensors.numpy.save(arrays)
+    got = answer(data)
+    assert got.keys() == arrays.keys(), f"the tensors are {set(arrays)}, not {set(got)}"
+    for name, (_, shape, begin, end) in got.items():
+        assert data[begin:end] == arrays[name].tobytes() and tuple(shape) == arrays[name].shape, f"{name} is elsewhere"
+    faults = {"6 bytes": data[:6], "half a header": data[:30], "a byte too few": data[:-1], "one too many": data + b"\0"}
+    for old, new in ((b"[0,24]", b"[8,32]"), (b"[2,3]", b"[2,4]"), (b"[24,32]", b"[16,24]"), (b"[24,32]", b"[32,24]")):
+        assert old in data
+        faults[f"{new.decode()} in place of {old.decode()}"] = data.replace(old, new)
+    for name, damaged in faults.items():
+        try:
+            answer(damaged)
+        except ValueError:
+            continue
+        raise AssertionError(f"a file with {name} was accepted")
+
+
+def check_checked(answer):
+    cases = [([1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4]), ([1, 2, 3], [1, 5, 3, 4], [1, 5]), ([1, 2], [7, 2, 9], [7]),
+             ([], [6], [6]), ([4, 4, 4], [4, 4, 5, 4], [4, 4, 5])]
+    for proposed, wanted, right in cases:
+        got = answer(list(proposed), list(wanted))
+        assert list(got) == right, f"checked({proposed}, {wanted}) gave {got!r}, not {right}"
+
+
+def check_forced(answer):
+    def chain(text, more=()):  # one way through the bytes of `text`; from state i also the byte of (i, byte) in more
+        table = [[0] * 256 for _ in range(len(text) + 2)]
+        for i, byte in [*enumerate(text, 1), *more]:
+            table[i][byte] = i + 1
+        return table, [False] * (len(text) + 1) + [True]
+
+    x = ord("x")
+    cases = [(b"abc", (), 1, (b"abc", 4)), (b"abc", ((2, x),), 1, (b"a", 2)), (b"abc", ((1, x),), 1, (b"", 1)),
+             (b"abc", ((2, x),), 3, (b"c", 4)), (b"abc", (), 4, (b"", 4)), ("é!".encode(), (), 1, ("é!".encode(), 4))]
+    for text, more, start, wanted in cases:
+        table, accepting = chain(text, more)
+        data, state = answer(table, accepting, start)
+        assert (bytes(data), state) == wanted, f"{text}, also {more}, from state {start}: {(data, state)}, not {wanted}"
+    table, accepting = chain(b"abc")
+    accepting[3] = True
+    assert answer(table, accepting, 1)[1] == 3, "the text may end after ab: nothing more is forced"
+
+
+CHECKS = {"cached_step": check_cached_step, "repeats": check_repeats, "pages_needed": check_pages_needed,
+          "read_header": check_read_header, "checked": check_checked, "forced": check_forced}
 
 
 # copied from: bigram/checks.py::run_checks

@@ -1,12 +1,16 @@
 """The server as its clients see it: the API over HTTP, several readers at once, stops and what survives
 them, the shelf, and the page in a real browser.
 
-The server runs as a program of its own, with a small model of random weights that never ends a story.
+The server runs as a program of its own, with a small model of random weights that never ends a story, and mostly with
+the engine in torch: the one in C is through with its whole context before a test has looked.
 """
 
 import http.client
 import json
+import os
+import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +91,7 @@ def model(chapter, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(model, tmp_path_factory):
-    with Server(model, tmp_path_factory.mktemp("shelf") / "shelf.sqlite3", "--slots", 8) as server:
+    with Server(model, tmp_path_factory.mktemp("shelf") / "shelf.sqlite3", "--slots", 8, "--engine", "torch") as server:
         yield server.ready()
 
 
@@ -99,8 +103,8 @@ def client(server):
 
 @pytest.fixture(scope="module")
 def engine(chapter, model):
-    """The engine without any server."""
-    return chapter("deployment").worker.load_engine(model, "cpu", 1, 8)[0]
+    """The engine over pages, without any server."""
+    return chapter("deployment").engines.load_engine(model, "cpu", 1, 8, "torch")[0]
 
 
 @pytest.fixture(scope="module")
@@ -492,10 +496,163 @@ def test_health(client):
     health = client.get("/health").json()
     assert health["status"] == "ok" and health["model"] == "tiny" and health["uptime"] > 0
     assert health["slots"] == {"total": 8, "busy": 0} and health["queue"] == {"limit": 32, "waiting": 0}
-    before = health["told"]
     ask(client, prompt=PROMPT, max_tokens=9, n=2)
-    after = client.get("/health").json()["told"]
-    assert (after["stories"], after["tokens"]) == (before["stories"] + 2, before["tokens"] + 18)
+    after = client.get("/health").json()
+    assert after["told"]["stories"] == health["told"]["stories"] + 2
+    assert after["told"]["tokens"] == health["told"]["tokens"] + 18
+    pages = after["pages"]
+    assert (pages["size"], pages["total"], pages["used"]) == (16, 8 * 512, 0)
+    assert pages["free"] + pages["idle"] == pages["total"] and pages["computed"] > health["pages"]["computed"]
+    assert after["told_by"] == {"torch": health["told_by"]["torch"] + 2} and "without_c" not in after
+
+
+# ---- two engines, one story
+
+
+@pytest.fixture(scope="module")
+def engine_kinds(chapter, model):
+    """{"torch", "c", "auto": engines of that kind}; skips where there is no C compiler."""
+    if not shutil.which("make") or not shutil.which(os.environ.get("CC", "cc").split()[0]):
+        pytest.skip("needs make and a C compiler")
+    load = chapter("deployment").engines.load_engine
+    kinds = {kind: load(model, "cpu", 1, 4, kind)[0] for kind in ("c", "torch", "auto")}  # the first one compiles it
+    wait_until(lambda: kinds["auto"].look() or "c" in kinds["auto"].engines)
+    assert [list(engines.engines) for engines in kinds.values()] == [["c"], ["torch"], ["torch", "c"]]
+    return kinds
+
+
+def told_by(chapter, engines, requests, together):
+    """The texts of the requests, [(prompt, settings)], one after another, or each beginning a step after the last."""
+    deployment, texts = chapter("deployment"), {}
+
+    def step():
+        for sequence, piece in engines.step():
+            texts[sequence] += piece
+        assert len(engines.running) <= engines.slots
+
+    for prompt, settings in requests:
+        ids = deployment.engine.prompt_ids(engines.tokenizer, prompt)
+        texts[engines.add(ids, deployment.sampling.SamplingParams(**settings))] = ""
+        step()
+        while not together and (engines.running or engines.waiting):
+            step()
+    while engines.running or engines.waiting:
+        step()
+    return list(texts.values())
+
+
+def test_the_same_text_alone_among_others_and_by_c(chapter, engine_kinds):
+    requests = [(prompt, {"seed": seed, "max_tokens": 20 + 9 * seed, "temperature": (0.8, 0, 1.1)[seed % 3],
+                          "repetition_penalty": (1, 1.2)[seed % 2]})
+                for seed, prompt in enumerate([PROMPT, "A cat", PROMPT + " who sang", PROMPT, "x y " * 40, "Zoë’s café 🦊"])]
+    wanted = told_by(chapter, engine_kinds["torch"], requests, together=False)
+    assert len(set(wanted)) == 6
+    for kind, engines in engine_kinds.items():
+        for together in (False, True):
+            assert told_by(chapter, engines, requests, together) == wanted, (kind, together)
+
+
+def check_places(deployment, auto):
+    """C, with one place, takes whoever comes first and whoever comes when it is free; all others go to pages, and stay."""
+    ids, c, paged = deployment.engine.prompt_ids(auto.tokenizer, PROMPT), auto.engines["c"], auto.engines["torch"]
+
+    def begin(n, **settings):
+        stories = [auto.add(ids, deployment.sampling.SamplingParams(seed=i, **settings)) for i in range(n)]
+        auto.step()
+        auto.step()
+        return stories
+
+    before = auto.statistics()["told_by"]
+    alone, = begin(1, max_tokens=12)
+    assert c.running == [alone] and not paged.running
+    others = begin(4, max_tokens=50)
+    assert c.running == [alone] and paged.running == others[:3] and auto.waiting == others[3:]
+    while not alone.finish_reason:
+        auto.step()
+    auto.step()
+    assert c.running == others[3:] and paged.running == others[:3], "its place was not given to the next"
+    for story in others[1:]:
+        auto.cancel(story)
+    last, = begin(1, max_tokens=5)
+    assert c.running == [last] and paged.running == others[:1]
+    while auto.running:
+        auto.step()
+    assert auto.statistics()["told_by"] == {"torch": before["torch"] + 1, "c": before["c"] + 2}
+    assert all(story.finish_reason == "cancel" for story in others[1:])
+    pair = begin(2, max_tokens=5)
+    assert c.running == pair[:1] and paged.running == pair[1:]
+    for story in pair:
+        auto.cancel(story)
+    assert not auto.running and not auto.waiting
+    waiting = auto.add(ids, deployment.sampling.SamplingParams())
+    auto.cancel(waiting)
+    assert not auto.waiting and waiting.finish_reason == "cancel"
+
+
+def test_where_a_story_is_told(chapter, engine_kinds):
+    deployment = chapter("deployment")
+    assert engine_kinds["auto"].c_slots == deployment.engines.C_SLOTS >= 4
+    check_places(deployment, deployment.engines.Engines(engine_kinds["auto"].engines, 4, c_slots=1))
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("- len(c.running) - len(c.waiting)\n\n", "\n\n"),  # more stories than slots
+    ("< places:", "<= places:"),
+    ("while paged.waiting and not paged.waiting[0].new_ids and", "while False and"),
+    ("if sequence in engine.running or sequence in engine.waiting:", "if sequence in engine.waiting:"),
+    ("            pieces += now\n", "            pieces = now\n"),
+])
+def test_slips_between_two_engines_are_noticed(chapter, engine_kinds, planted, old, new):
+    auto = planted("engines", old, new).Engines(engine_kinds["auto"].engines, 4, c_slots=1)
+    requests = [(PROMPT, {"seed": seed, "max_tokens": 9}) for seed in range(6)]
+    wanted = told_by(chapter, engine_kinds["auto"], requests, together=True)
+    try:
+        with pytest.raises(AssertionError):
+            assert told_by(chapter, auto, requests, together=True) == wanted
+            check_places(chapter("deployment"), auto)
+            check_places(chapter("deployment"), auto)
+    finally:
+        for sequence in [*auto.running, *auto.waiting]:
+            engine_kinds["auto"].cancel(sequence)
+        engine_kinds["auto"].engines["torch"].slots = 4
+
+
+def test_a_server_with_both_engines(model, engine_kinds, tell, tmp_path):
+    """As it starts without flags: C tells for eight readers, as a single engine would."""
+    with Server(model, tmp_path / "shelf.sqlite3", "--slots", 12) as server:
+        server.ready()
+        client = httpx.Client(base_url=server.url, timeout=60)
+        text = ask(client, prompt=PROMPT, seed=3, max_tokens=50)["choices"][0]["text"]
+        assert text == tell(PROMPT, seed=3, max_tokens=50).text
+        health = client.get("/health").json()
+        assert health["told_by"] == {"torch": 0, "c": 1} and "without_c" not in health
+        choices = ask(client, prompt=[PROMPT, "A cat"], n=4, seed=3, max_tokens=50)["choices"]
+        alone = [tell(prompt, seed=3 + i, max_tokens=50).text for prompt in (PROMPT, "A cat") for i in range(4)]
+        assert [choice["text"] for choice in choices] == alone
+        assert client.get("/health").json()["told_by"] == {"torch": 0, "c": 9}
+        client.close()
+
+
+def test_the_engine_in_c_may_come_later(chapter, engine_kinds):
+    both, later, requests = engine_kinds["auto"].engines, queue.SimpleQueue(), [(PROMPT, {"seed": 1, "max_tokens": 9})]
+    engines = chapter("deployment").engines.Engines({"torch": both["torch"]}, 4, later)
+    wanted = told_by(chapter, engines, requests, together=False)
+    assert engines.statistics()["without_c"] == "it is being compiled" and engines.statistics()["told_by"] == {"torch": 1}
+    later.put(both["c"])
+    assert told_by(chapter, engines, requests, together=False) == wanted
+    assert engines.statistics()["told_by"] == {"torch": 1, "c": 1} and "without_c" not in engines.statistics()
+
+
+def test_without_a_compiler_torch_tells_all(model, run_command, tmp_path):
+    """A tree without csrc, on a machine without make: the app says so and works; asked for C, it refuses."""
+    skip = shutil.ignore_patterns("weights", "__pycache__")
+    shutil.copytree(ROOT / "deployment", tmp_path / "deployment", ignore=skip)
+    command = [sys.executable, "deployment/app.py", "--check", "--model", str(model), "--threads", "1"]
+    result = run_command(command, env={"PATH": ""}, cwd=tmp_path)
+    said = [line for line in result.stdout.splitlines() if "without the engine in C" in line]
+    assert len(said) == 1 and "C compiler" in said[0] and "200 tokens" in result.stdout
+    result = run_command([*command, "--engine", "c"], env={"PATH": ""}, cwd=tmp_path, status=2)
+    assert len(result.stderr.splitlines()) == 1 and "C compiler" in result.stderr
 
 
 # ---- a server that fills up, and one that stops
@@ -510,7 +667,7 @@ def open_stream(server, **body):
 
 
 def test_a_full_queue_then_a_graceful_stop(model, tmp_path):
-    with Server(model, tmp_path / "shelf.sqlite3", "--slots", 1, "--queue", 2) as server:
+    with Server(model, tmp_path / "shelf.sqlite3", "--slots", 1, "--queue", 2, "--engine", "torch") as server:
         server.ready()
         client = httpx.Client(base_url=server.url, timeout=30)
         streams = [open_stream(server, seed=seed) for seed in range(3)]
@@ -580,7 +737,8 @@ def test_a_damaged_model(model, run_script, tmp_path, harm, said):
     assert len(result.stderr.splitlines()) == 1 and said in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("flags", [["--port", "70000"], ["--slots", "0"], ["--model", "nowhere"],
+@pytest.mark.parametrize("flags", [["--port", "70000"], ["--slots", "0"], ["--model", "nowhere"], ["--pages", "511"],
+                                   ["--engine", "java"],
                                    ["--host", "no.such.host.invalid"], ["--shelf", "/dev/null/shelf"]])
 def test_flags_out_of_range(model, run_script, flags):
     result = run_script("deployment/app.py", "--model", model, "--port", "0", *flags, status=2)

@@ -740,21 +740,21 @@ def test_the_demonstrations(here, folder, capsys, run_script):
     assert "the 91 tokens are the same" in capsys.readouterr().out
     here.sampling.main(["--random", "1", "--draws", "500"])
     assert "top-p 0.9" in capsys.readouterr().out
-    here.bench.main([str(folder), "--repeats", "1"])
+    here.bench.main([str(folder), "--quick"])
     assert "one more token" in capsys.readouterr().out
-    assert run_script("inference/solutions.py").stdout.count("passes") == 2
+    assert run_script("inference/solutions.py").stdout.count("passes") == 6
 
 
 def test_the_figures_are_drawn(here, folder, monkeypatch, tmp_path, capsys):
     for module, flags in ((here.by_hand, []), (here.sampling, [str(folder), "--draws", "100"]),
-                          (here.bench, [str(folder), "--repeats", "1"])):  # fmt: skip
+                          (here.bench, [str(folder), "--quick"])):  # fmt: skip
         path = tmp_path / f"{module.__name__}.svg"
         monkeypatch.setattr(module, "FIGURE", str(path))
         module.main([*flags, "--plot"])
         assert path.read_text().count("<path") > 5
 
 
-@pytest.mark.parametrize("name", ["cached_step", "repeats"])
+@pytest.mark.parametrize("name", ["cached_step", "repeats", "pages_needed", "read_header", "checked", "forced"])
 def test_answers(answers, here, name):
     here.checks.CHECKS[name](getattr(answers("inference"), name))
 
@@ -770,9 +770,21 @@ def test_checks_notice_wrong_answers(here):
         scores = softmax(keys @ (x @ W_q) / np.sqrt(keys.shape[1])) if len(keys) else np.zeros(0)
         return scores @ values, new_keys, new_values
 
+    def unchecked(data):
+        first = 8 + int.from_bytes(data[:8], "little")
+        return {name: (entry["dtype"], entry["shape"], *(first + offset for offset in entry["data_offsets"]))
+                for name, entry in json.loads(data[8:first]).items()}
+
     wrong = {
         "cached_step": [unscaled, blind_to_itself],
         "repeats": [lambda history, n: set(), lambda history, n: set(history), lambda h, n: good.repeats(h, n + 1)],
+        "pages_needed": [lambda prompts, P: sum(-(-len(ids) // P) for ids in prompts),
+                         lambda prompts, P: len({tuple(ids[i:i + P]) for ids in prompts for i in range(0, len(ids), P)})],
+        "read_header": [lambda data: {}, unchecked],
+        "checked": [lambda proposed, wanted: wanted, lambda proposed, wanted: proposed + wanted[-1:],
+                    lambda proposed, wanted: wanted[: max(1, len(good.checked(proposed, wanted)) - 1)]],
+        "forced": [lambda table, accepting, state: (b"", state),
+                   lambda table, accepting, state: good.forced(table, [False] * (len(table) - 1) + [True], state)],
     }
     assert checks.keys() == wrong.keys()
     for name, answers in wrong.items():

@@ -677,7 +677,8 @@ def test_configs_that_are_no_storyteller(tr, saved, UserError):
                dict(num_key_value_heads=0), dict(rope_theta="much"), dict(rms_norm_eps=None), dict(rms_norm_eps=-1),
                dict(hidden_act="gelu"), dict(attention_bias=True), dict(mlp_bias=True), dict(head_dim=7),
                dict(rope_scaling={"type": "yarn"}), dict(rope_scaling=["linear"]), dict(tie_word_embeddings="no"),
-               dict(rope_parameters={"rope_type": "llama3", "rope_theta": 1e4})]  # fmt: skip
+               dict(rope_parameters={"rope_type": "llama3", "rope_theta": 1e4}),
+               dict(quantization_config={"quant_method": "storyteller", "bits": 8})]  # fmt: skip
     texts = [json.dumps({**config, **change}) for change in changes]
     texts += [json.dumps({k: v for k, v in config.items() if k != name}) for name in ("vocab_size", "hidden_size")]
     texts += ["", "[]", "null", "{", "[" * 100000, '{"model_type": "llama"}', "\udcff"]

@@ -1,0 +1,313 @@
+"""The engine in C, from Python: the interface of generate.py's Engine, the same stories, several times as fast.
+
+New since generate.py: the model, the cache, the tokenizer and the sampler are those of csrc/engine.c, called through
+ctypes; torch computes nothing here. What a token means for a text (when it ends, what is safe to show) stays with the
+Sequence of generate.py, so there is only one place that decides it. Left out on purpose: a GPU.
+Shapes: V vocabulary, T tokens.
+
+    python inference/engine.py                                     the shipped model tells a story
+    python inference/engine.py FOLDER --prompt "Once upon a time" --temperature 0
+    python inference/engine.py --stories 8 --seed 1 --threads 2    eight stories at once
+    python inference/engine.py --quantize int8                     the weights rounded to int8 while loading
+
+It compiles the C code at the first start, which takes some ten seconds, and then writes some two thousand tokens a second
+on one core. The same as a program, without Python: csrc/build/run.
+"""
+
+import argparse
+import ctypes
+import functools
+import os
+import sys
+import time
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from cli import UserError, non_negative_float, non_negative_int, positive_int, probability, run
+from clib import load_library
+from generate import MODEL, Sequence, write_stories
+from sampling import SamplingParams
+
+MASK64 = (1 << 64) - 1
+BITS = {None: 0, "int8": 8, "int4": 4}
+GROUP = 32  # columns that share a scale
+
+
+class Sampling(ctypes.Structure):
+    """How one text is to be sampled: csrc/sampling.h."""
+
+    _fields_ = [("temperature", ctypes.c_double), ("top_k", ctypes.c_int64), ("top_p", ctypes.c_double),
+                ("min_p", ctypes.c_double), ("repetition_penalty", ctypes.c_double)]
+
+    @classmethod
+    def of(cls, params):
+        """The same settings as a SamplingParams."""
+        top_k = min(params.top_k, 2**31)  # more than any vocabulary: all of it
+        return cls(params.temperature, top_k, params.top_p, params.min_p, params.repetition_penalty)
+
+
+class Options(ctypes.Structure):
+    """csrc/engine.c::EngineOptions."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in "slots length block threads bits group widen path".split()]
+
+
+class Sizes(ctypes.Structure):
+    """csrc/engine.c::EngineSizes; `bytes` are those of the weights that one token's pass reads."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in
+                "vocabulary V hidden intermediate layers heads kv_heads head_dim context length slots mark bytes".split()]
+
+
+# adapted from: mlp/ctensor.py::library (the functions of another library)
+@functools.cache
+def library():
+    """csrc/engine.c, compiled where that is needed, with its functions' types."""
+    c = load_library("engine")
+    whole, integer, flag, text = ctypes.c_int64, ctypes.c_int32, ctypes.c_bool, ctypes.c_char_p
+    pointer, of_sampling = ctypes.c_void_p, ctypes.POINTER(Sampling)
+    types = {  # name -> result, arguments; the engine itself is a pointer
+        "engine_open": (pointer, [text, ctypes.POINTER(Options), text]),
+        "engine_close": (None, [pointer]),
+        "engine_paths": (ctypes.c_int, []),
+        "engine_sizes": (None, [pointer, ctypes.POINTER(Sizes)]),
+        "engine_begin": (flag, [pointer, whole, pointer, whole, of_sampling, ctypes.c_uint64, text]),
+        "engine_step": (flag, [pointer, pointer, whole, pointer, text]),
+        "engine_end": (None, [pointer, whole]),
+        "engine_logits": (flag, [pointer, whole, pointer, whole, flag, flag, pointer, text]),
+        "engine_same_step": (None, [pointer, whole, integer, whole]),
+        "engine_sample": (flag, [pointer, whole, of_sampling, ctypes.c_uint64, pointer, whole, whole, pointer]),
+        "engine_read": (ctypes.c_double, [pointer, whole, ctypes.c_int]),
+        "engine_encode": (whole, [pointer, text, whole, flag, pointer, whole, text]),
+        "engine_token": (pointer, [pointer, integer, ctypes.POINTER(whole)]),
+        "engine_tokens": (whole, [pointer]),
+        "engine_is_special": (flag, [pointer, integer]),
+        "engine_strips_space": (flag, [pointer]),
+    }
+    for name, (result, arguments) in types.items():
+        function = getattr(c, name)
+        function.restype, function.argtypes = result, arguments
+    return c
+
+
+class CTokenizer:
+    """The tokenizer of an engine: text to ids and back, as tokenizer.py does it."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.vocab_size = library().engine_tokens(engine.handle)
+
+    @functools.cached_property
+    def special(self):
+        """text -> id of the special tokens."""
+        is_special = library().engine_is_special
+        ids = [i for i in range(self.vocab_size) if is_special(self.engine.handle, i)]
+        return {self.decode_bytes([i]).decode("utf-8", errors="replace"): i for i in ids}
+
+    def encode(self, text, allowed_special=False):
+        """The ids of a text; `<|end|>` in it is text, too, unless `allowed_special`."""
+        data, error = text.encode("utf-8", errors="replace"), ctypes.create_string_buffer(512)
+        room = len(data) + 16
+        while True:
+            ids = np.empty(room, dtype=np.int32)
+            n = library().engine_encode(self.engine.handle, data, len(data), allowed_special, ids.ctypes.data, room,
+                                        error)
+            if n < 0:
+                raise ValueError(error.value.decode("utf-8", errors="replace"))
+            if n <= room:
+                return ids[:n].tolist()
+            room = n
+
+    def decode_bytes(self, ids):
+        """The bytes of some ids, joined. They may begin or end in the middle of a character."""
+        parts, length = [], ctypes.c_int64()
+        for i in ids:
+            at = library().engine_token(self.engine.handle, i, length) if 0 <= i < self.vocab_size else None
+            if at is None:
+                raise ValueError(f"{i} is not a token id; they are 0 to {self.vocab_size - 1}")
+            parts.append(ctypes.string_at(at, length.value))
+        return b"".join(parts)
+
+    def decode(self, ids):
+        """The text of some ids; what is not UTF-8 becomes U+FFFD, the replacement character."""
+        text = self.decode_bytes(ids).decode("utf-8", errors="replace")
+        return text.removeprefix(" ") if library().engine_strips_space(self.engine.handle) else text
+
+
+class CEngine:
+    """Generates for many sequences at once, as generate.py's Engine does, by the engine in C.
+
+    folder: a model folder in the Hugging Face layout, of the Llama family. `slots` is how many sequences run at the
+    same time, `max_length` the context of each in tokens (default: the model's), `quantize` None, "int8" or "int4".
+    Of a prompt, `block` tokens go through the model together. Raises UserError where the folder cannot be used.
+    """
+
+    def __init__(self, folder, slots=8, max_length=None, threads=1, quantize=None, block=128, widen=False, path=-1):
+        self.handle = None
+        options = Options(slots, max_length or 0, block, threads, BITS[quantize], GROUP, widen, path)
+        self.error = ctypes.create_string_buffer(512)
+        self.handle = library().engine_open(os.fsencode(folder), options, self.error)
+        if not self.handle:
+            raise UserError(self._error())
+        self.sizes = Sizes()
+        library().engine_sizes(self.handle, self.sizes)
+        self.max_length, self.V = self.sizes.length, self.sizes.V
+        self.paths = library().engine_paths()  # bit p: path p (0 plain C, 1 AVX2, 2 AVX-512) runs here
+        self.tokenizer = CTokenizer(self)
+        self.running, self.waiting = [], deque()
+        self.slots = {}  # id of a running sequence -> its slot; unlike a batch of torch's, slots may have gaps
+        self.free = list(range(slots))
+
+    def __del__(self):
+        self.close()
+
+    def close(self):
+        """Gives the memory back; the engine cannot be used any more."""
+        if self.handle:
+            library().engine_close(self.handle)
+            self.handle = None
+
+    def _error(self):
+        return self.error.value.decode("utf-8", errors="replace")
+
+    def prompt_ids(self, prompt):
+        """The ids a model is given: the mark that its texts begin with, where it has one, then the prompt's own."""
+        return [self.sizes.mark] * (self.sizes.mark >= 0) + self.tokenizer.encode(prompt)
+
+    def add(self, prompt_ids, params):
+        """A new Sequence, which takes part from the next step on. Raises ValueError with one clear line."""
+        params.check()
+        prompt_ids = list(prompt_ids)
+        if not prompt_ids:
+            raise ValueError("the prompt has no tokens; it needs at least the begin mark")
+        if len(prompt_ids) > self.max_length:
+            raise ValueError(f"the prompt has {len(prompt_ids)} tokens, the context holds {self.max_length}; "
+                             "shorten it")
+        if not all(0 <= i < self.V for i in prompt_ids):
+            raise ValueError(f"the prompt has a token id that is not in 0 to {self.V - 1}")
+        sequence = Sequence(prompt_ids, params, self.tokenizer)
+        self.waiting.append(sequence)
+        return sequence
+
+    def cancel(self, sequence):
+        """Ends a sequence at once, running or waiting; one that has ended stays as it is."""
+        if sequence in self.running:
+            self._leave(self.running.index(sequence))
+        elif sequence in self.waiting:
+            self.waiting.remove(sequence)
+        if sequence.finish_reason is None:
+            sequence.finish_reason = "cancel"
+
+    def step(self):
+        """One token for every sequence: [(sequence, piece of text)], the piece sometimes empty.
+
+        Those that run and those that are new, with their whole prompts, go through the model together.
+        """
+        while self.waiting and self.free:
+            self._enter(self.waiting.popleft())
+        if not self.running:
+            return []
+        slots = np.array([self.slots[id(s)] for s in self.running], dtype=np.int64)
+        tokens = np.empty(len(slots), dtype=np.int32)
+        if not library().engine_step(self.handle, slots.ctypes.data, len(slots), tokens.ctypes.data, self.error):
+            raise ValueError(self._error())
+        pieces = [(sequence, sequence.accept(int(token), full=len(sequence.ids) >= self.max_length))
+                  for sequence, token in zip(self.running, tokens)]
+        for i in reversed(range(len(self.running))):
+            if self.running[i].finish_reason:
+                self._leave(i)
+        return pieces
+
+    def _enter(self, sequence):
+        slot, ids = self.free.pop(), np.array(sequence.ids, dtype=np.int32)
+        if not library().engine_begin(self.handle, slot, ids.ctypes.data, len(ids), Sampling.of(sequence.params),
+                                      sequence.seed & MASK64, self.error):
+            self.free.append(slot)
+            raise ValueError(self._error())
+        self.running.append(sequence)
+        self.slots[id(sequence)] = slot
+
+    def _leave(self, i):
+        """Frees a slot. The last sequence takes the place in the list, as it does in generate.py."""
+        slot = self.slots.pop(id(self.running[i]))
+        library().engine_end(self.handle, slot)
+        self.free.append(slot)
+        last = self.running.pop()
+        if i < len(self.running):
+            self.running[i] = last
+
+    def logits(self, ids, slot=0, fresh=True, last=False):
+        """The logits (T, V of the model) of what may follow each of the ids, or with `last` (1, V) of the last one.
+
+        `fresh` empties the slot first; else the ids follow those that it holds. For tests and measurements.
+        """
+        ids = np.array(ids, dtype=np.int32)
+        logits = np.empty((1 if last else len(ids), self.sizes.vocabulary), dtype=np.float32)
+        if not library().engine_logits(self.handle, slot, ids.ctypes.data, len(ids), fresh, last, logits.ctypes.data,
+                                       self.error):
+            raise ValueError(self._error())
+        return logits
+
+
+def draw_tokens(logits, params, seed, history=(), draws=1):
+    """`draws` tokens in a row from the logits (V,), by the sampler in C; for the comparison with sampling.py."""
+    logits = np.ascontiguousarray(logits, dtype=np.float32)
+    history, tokens = np.array(history, dtype=np.int32), np.empty(draws, dtype=np.int32)
+    if not library().engine_sample(logits.ctypes.data, len(logits), Sampling.of(params), seed & MASK64,
+                                   history.ctypes.data, len(history), draws, tokens.ctypes.data):
+        raise ValueError("the logits are not finite; the model's weights are damaged or its training diverged")
+    return tokens.tolist()
+
+
+def command_line():
+    """The command line: a folder, a prompt, every setting of SamplingParams, and what only the engine in C has."""
+    default = SamplingParams()
+    parser = argparse.ArgumentParser(description="Continues a prompt with a trained model, by the engine in C.")
+    add = parser.add_argument
+    add("folder", nargs="?", default=MODEL, help=f"a model folder (default {MODEL})")
+    add("--prompt", default="Once upon a time", help="the beginning; - reads standard input")
+    add("--temperature", type=non_negative_float, default=default.temperature,
+        help="below 1 more predictable, above 1 wilder, 0 always the most probable (default %(default)s)")
+    add("--top-k", type=non_negative_int, default=default.top_k, help="keep the K most probable tokens; 0 keeps all")
+    add("--top-p", type=probability, default=default.top_p,
+        help="keep the most probable tokens that sum to P (default %(default)s)")
+    add("--min-p", type=probability, default=default.min_p,
+        help="keep tokens at least this many times as probable as the first (default %(default)s)")
+    add("--repetition-penalty", type=non_negative_float, default=default.repetition_penalty,
+        help="above 1 makes what was said less likely (default %(default)s)")
+    add("--tokens", type=positive_int, default=default.max_tokens, help="most tokens in a story (default %(default)s)")
+    add("--stop", action="append", default=[], metavar="TEXT", help="end before TEXT; may be given again")
+    add("--seed", type=non_negative_int, help="the same seed, the same text (default: a new one)")
+    add("--stories", type=positive_int, default=1, help="how many to tell at once, with seeds counting up (default 1)")
+    add("--quantize", choices=["int8", "int4"], help="round the weights while loading, in groups of 32")
+    add("--threads", type=positive_int, default=1, help="threads that compute together (default 1)")
+    return parser
+
+
+def main(argv=None):
+    args = command_line().parse_args(argv)
+    prompt = sys.stdin.read().rstrip("\n") if args.prompt == "-" else args.prompt
+    engine = CEngine(args.folder, min(args.stories, 16), threads=args.threads, quantize=args.quantize)
+    first = int.from_bytes(os.urandom(4), "little") if args.seed is None else args.seed
+    names = "temperature", "top_k", "top_p", "min_p", "repetition_penalty"
+    settings = SamplingParams(**{name: getattr(args, name) for name in names}, max_tokens=args.tokens,
+                              stop=tuple(args.stop))
+    try:
+        prompt.encode("utf-8")  # an argument that is not UTF-8 could be neither understood nor shown
+        ids = engine.prompt_ids(prompt)
+        sequences = [engine.add(ids, replace(settings, seed=first + i)) for i in range(args.stories)]
+    except UnicodeEncodeError:
+        raise UserError("the prompt is not UTF-8 text") from None
+    except ValueError as error:
+        raise UserError(error) from None
+    started = time.perf_counter()
+    write_stories(engine, prompt, sequences)
+    seconds, tokens = time.perf_counter() - started, sum(len(s.new_ids) for s in sequences)
+    print(f"{args.folder} by the engine in C, {engine.sizes.bytes / 1e6:.1f} MB of weights, seed {first}: "
+          f"{tokens} tokens in {seconds:.2f} s, {tokens / seconds:.0f} tokens/s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)
