@@ -1,8 +1,8 @@
 """The engines behind the server: one in C for the first readers, one over pages in torch for many, and for a GPU.
 
-New since the last chapter: there are two that tell the same stories. On a CPU the engine in C is the faster one: it spends no
-time in Python between two operations. It keeps a whole context for each of its stories, so it has few places. The paged one
-has as many as there is memory for, shares what beginnings have in common, and runs on a GPU. A story stays where it
+New since the last chapter: there are two that tell the same stories. On a CPU the engine in C is the faster one: it spends
+no time in Python between two operations. It keeps a whole context for each of its stories, so it has few places. The paged
+one has as many as there is memory for, shares what beginnings have in common, and runs on a GPU. A story stays where it
 began. Left out on purpose: moving one.
 
     --engine auto     both (the default); torch alone where there is no C compiler or the model is not on the CPU, and
