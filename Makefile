@@ -8,7 +8,7 @@ mlp          := by_hand.py mlp.py strided.py tensor.py matmul.py fit.py function
 attention    := by_hand.py attention.py softmax.py positions.py flash.py language.py maps.py induction.py \
                 linear_attention.py lightning.py recall.py
 transformer  := by_hand.py gpt2.py changes.py model.py data.py train.py checkpoint.py sample.py
-tokenization := basic.py bpe.py
+tokenization := basic.py bpe.py "unicode_table.py --out out/tokenization/unicode.h"
 optimization :=
 device       :=
 precision    :=
@@ -16,9 +16,9 @@ distributed  :=
 datasets     := english.py names.py people.py places.py things.py words.py templates.py thesaurus.py events.py \
                 storyland.py questions.py roll_call.py strict_reader.py synthesize.py plain.py clean.py dedup.py prepare.py shards.py loader.py rename.py
 inference    := by_hand.py kv_cache.py sampling.py model.py generate.py paged.py batching.py engine.py draft.py \
-                speculative.py structured.py "bench.py --quick"
-quantization := by_hand.py quantize.py activations.py calibration.py gptq.py awq.py nf4.py cache.py qat.py export.py \
-                kernels.py "bench.py --quick"
+                speculative.py expression.py automaton.py schema.py structured.py "bench.py --quick"
+quantization := by_hand.py quantize.py store.py activations.py calibration.py gptq.py awq.py nf4.py cache.py qat.py \
+                gguf_file.py export.py kernels.py "bench.py --quick"
 sft          :=
 rl           :=
 deployment   := by_hand.py blocking.py shelf.py evaluate.py "app.py --check"
