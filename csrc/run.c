@@ -46,6 +46,7 @@ static int take_positions(int argc, char **argv, const Flag *flags, size_t n, Re
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-' || strcmp(argv[i], "-") == 0) {
             if (position == 2) fail("one folder and one prompt, please; '%s' is a third (quote the prompt)", argv[i]);
+            if (position == 0 && strcmp(argv[i], "-") == 0) position = 1;  // no folder, but a prompt
             *(position++ == 0 ? &a->folder : &a->prompt) = argv[i];
             continue;
         }

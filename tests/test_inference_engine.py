@@ -401,6 +401,7 @@ def test_engine_the_same_story(engine_here, program, root):
     story, facts = program(root / ENGINE_MODEL, "Once upon a time", *flags)
     assert story == in_python(engine_here, [root / ENGINE_MODEL, "--prompt", "Once upon a time", *flags])
     assert facts.count("\n") == 1 and "tokens/s" in facts and len(story) > 300
+    assert program("-", *flags, stdin="Once upon a time\n")[0] == story  # without a folder: the same one
 
 
 @pytest.mark.parametrize("flags", [
