@@ -9,7 +9,7 @@ lies in a byte, and is counted with the bits that it needs.
 Shapes: B sequences of the same length; K key heads of D numbers; T new tokens, L all tokens, G in a group.
 
     python quantization/cache.py                    the table; half a minute on one core
-    python quantization/cache.py --plot             also draws quantization/figures/keys.svg
+    python quantization/cache.py --plot             also draws quantization/figures/keys.png
 
 Papers: Liu et al., "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache" (2024); Sheng et al., "FlexGen"
 (2023), for groups of a token.
@@ -29,7 +29,7 @@ from plot import quiet_pyplot, save_figure
 from quantize import MODEL
 from tokenizer import load_tokenizer
 
-FIGURE = "quantization/figures/keys.svg"
+FIGURE = "quantization/figures/keys.png"
 GROUP = 32  # tokens that share a step, where keys are rounded by channel
 WAYS = [(bits, keys) for bits in (8, 4, 3, 2) for keys in ("token", "channel")]
 
