@@ -74,6 +74,7 @@ def bits_per_byte(model, stories, T):
     return bits / sum(len(story.encode("utf-8")) for story in stories)
 
 
+# adapted from: mlp/mlp.py::tell_beginning (torch; a window that grows to T symbols; a temperature)
 @torch.inference_mode()
 def sample(model, seed, length, T, temperature=0.8):
     """A story's beginning, at most `length` bytes, as text; the model sees the last T symbols of it.

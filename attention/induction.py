@@ -24,7 +24,6 @@ import time
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from attention import Attention
 from cli import UserError, non_negative_int, positive_int, run
@@ -32,6 +31,7 @@ from data import V, byte_stream, random_batch
 from plot import quiet_pyplot, save_figure
 from rng import PCG32
 from stories import load_split
+from training import adamw_steps
 
 STORIES = "datasets/stories"
 FIGURE = "attention/figures/maps_training.svg"
@@ -153,20 +153,22 @@ def train_layers(layers, stream, steps, seed, invented, tests=None):
     torch.manual_seed(seed)
     model, generator = AttentionOnly(layers), torch.Generator().manual_seed(seed)
     rows = invented_rows(invented * steps, T + 1, PCG32(seed)).view(steps, invented, T + 1)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0)
-    curve = []
-    for step in tqdm(range(steps), desc=f"layers {layers}", unit="step", leave=False, disable=None):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50, 4 * (1 - step / steps))
+
+    def loss_of(step):
         inputs, targets = random_batch(stream, BATCH - invented, T, generator)
         inputs, targets = torch.cat([inputs, rows[step, :, :-1]]), torch.cat([targets, rows[step, :, 1:]])
-        loss = F.cross_entropy(model(inputs).transpose(1, 2), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if tests and ((step + 1) * 20 % steps < 20 or step == 0):
-            curve.append((step + 1, bits(model, tests[1]).mean().item(), *halves(model, tests[0]),
+        return F.cross_entropy(model(inputs).transpose(1, 2), targets)
+
+    def share(step, steps):  # falls in the last quarter only: the rule comes suddenly, and must have time
+        return min(1, (step + 1) / 50, 4 * (1 - step / steps))
+
+    def watch(step, _):
+        if tests and (step * 20 % steps < 20 or step == 1):
+            curve.append((step, bits(model, tests[1]).mean().item(), *halves(model, tests[0]),
                           induction_scores(model, tests[0]).max().item()))
+
+    curve = []
+    adamw_steps(model, loss_of, steps, LEARNING_RATE, f"layers {layers}", share, betas=(0.9, 0.99), watch=watch)
     return model, curve
 
 

@@ -28,10 +28,11 @@ from attention import Attention
 from cli import UserError, append_score, non_negative_int, positive_int, run
 from data import V, bits_per_byte, byte_stream, random_batch, sample
 from stories import load_split
+from training import adamw_steps
 
 STORIES = "datasets/stories"
 T, C, H, HIDDEN, BATCH, LEARNING_RATE, STEPS = 128, 128, 4, 512, 16, 1e-2, 2000
-WARM_UP, SAMPLE_BYTES = 50, 150
+SAMPLE_BYTES = 150
 
 
 class AttentionModel(nn.Module):
@@ -56,29 +57,27 @@ class AttentionModel(nn.Module):
 
 
 def train_by_windows(model, stream, steps, seed):
-    """AdamW on random windows; the learning rate rises for 50 steps, then falls to 0. Prints loss and samples."""
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0)
-    losses, started = [], time.perf_counter()
-    for step in tqdm(range(steps), unit="step", smoothing=0.05, disable=None):
-        if step in (0, steps // 8, steps // 2):
-            show_moment(model, step, losses, seed)
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / WARM_UP) * (1 - step / steps)
+    """Steps on random windows. Prints loss and samples; returns the losses in nats, and the seconds."""
+    generator, started = torch.Generator().manual_seed(seed), time.perf_counter()
+
+    def loss_of(_):
         inputs, targets = random_batch(stream, BATCH, T, generator)
-        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item() / math.log(2))
-    show_moment(model, steps, losses, seed)
+        return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+
+    def watch(step, losses):
+        if step in (steps // 8, steps // 2, steps):
+            show_moment(model, step, losses, seed)
+
+    show_moment(model, 0, [], seed)
+    losses = adamw_steps(model, loss_of, steps, LEARNING_RATE, "train", watch=watch)
     return losses, time.perf_counter() - started
 
 
+# adapted from: micrograd/language.py::show_progress (torch; any model that reads windows)
 def show_moment(model, step, losses, seed):
     """Prints the mean of the last losses, and a story's beginning, above the bar."""
-    last = losses[-50:]
-    seen = f"loss {sum(last) / len(last):.3f} bits a symbol" if last else "nothing learned yet"
+    last = losses[-50:]  # in nats
+    seen = f"loss {sum(last) / len(last) / math.log(2):.3f} bits a symbol" if last else "nothing learned yet"
     tqdm.write(f"step {step:6,}: {seen}\n    {sample(model, seed, SAMPLE_BYTES, T)!r}")
 
 

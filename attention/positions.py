@@ -22,13 +22,13 @@ import time
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from attention import Attention, causal_attention
 from cli import UserError, non_negative_int, positive_int, run
 from data import V, bits_per_byte, byte_stream, random_batch
 from plot import quiet_pyplot, save_figure
 from stories import load_split
+from training import adamw_steps
 
 STORIES = "datasets/stories"
 FIGURE = "attention/figures/positions.svg"
@@ -119,18 +119,13 @@ def train_kind(kind, stream, steps, seed):
     """A model of that kind after AdamW on random windows; the seed decides weights and batches. Also the last loss."""
     torch.manual_seed(seed)
     model, generator = PlacedModel(kind), torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0)
-    losses = []
-    for step in tqdm(range(steps), desc=kind, unit="step", leave=False, disable=None):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * (1 - step / steps)
+
+    def loss_of(_):
         inputs, targets = random_batch(stream, BATCH, T, generator)
-        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item() / math.log(2))
-    return model, sum(losses[-50:]) / len(losses[-50:])
+        return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+
+    last = adamw_steps(model, loss_of, steps, LEARNING_RATE, kind)[-50:]
+    return model, sum(last) / len(last) / math.log(2)
 
 
 @torch.inference_mode()

@@ -23,7 +23,6 @@ import time
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from attention import Attention, causal_attention, distance
 from cli import append_score, non_negative_int, positive_int, run
@@ -32,6 +31,7 @@ from linear_attention import feature, linear_chunks, linear_table, normalized
 from positions import alibi_bias, biased_attention
 from rng import PCG32
 from stories import load_split
+from training import adamw_steps
 
 STORIES = "datasets/stories"
 T, C, H, HIDDEN, BATCH, LEARNING_RATE, STEPS = 128, 64, 4, 256, 16, 5e-3, 1000
@@ -96,28 +96,16 @@ class FadingModel(nn.Module):
         return self.head(F.gelu(self.hidden(x))), changed
 
 
-def adamw_steps(model, loss_of, steps, learning_rate, name):
-    """AdamW with a rate that rises for 50 steps and falls to 0; loss_of() draws a batch and returns its loss."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
-    for step in tqdm(range(steps), desc=name, unit="step", leave=False, disable=None):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1, (step + 1) / 50) * (1 - step / steps)
-        loss = loss_of()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
 def train_fading(kind, stream, steps, seed):
     """A FadingModel after AdamW on windows of the stories; the seed decides weights and batches, the same for both."""
     torch.manual_seed(seed)
     model, generator = FadingModel(kind), torch.Generator().manual_seed(seed)
 
-    def loss():
+    def loss_of(_):
         inputs, targets = random_batch(stream, BATCH, T, generator)
         return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
 
-    adamw_steps(model, loss, steps, LEARNING_RATE, kind)
+    adamw_steps(model, loss_of, steps, LEARNING_RATE, kind)
     return model
 
 
@@ -180,11 +168,11 @@ def recall_accuracy(kind, width, pairs, steps, seed):
     torch.manual_seed(seed)
     model, generator = RecallModel(kind, width), torch.Generator().manual_seed(seed)
 
-    def loss():
+    def loss_of(_):
         keys, values, answers = recall_batch(32, pairs, generator)
         return F.cross_entropy(model(keys, values)[:, -ASKED:].flatten(0, 1), answers.flatten())
 
-    adamw_steps(model, loss, steps, 1e-2, f"{kind} {width}, {pairs} pairs")
+    adamw_steps(model, loss_of, steps, 1e-2, f"{kind} {width}, {pairs} pairs")
     keys, values, answers = recall_batch(256, pairs, generator)
     with torch.no_grad():
         return (model(keys, values)[:, -ASKED:].argmax(-1) == answers).float().mean().item()

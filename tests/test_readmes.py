@@ -137,7 +137,7 @@ def lesson(tmp_path, readmes):
         text = LESSON.replace("{words}", "word " * 1500)
         assert old in text
         (tmp_path / "sft/README.md").write_text(text.replace(old, new) if old else text)
-        (found,) = readmes.readmes(tmp_path)
+        found, *_ = readmes.readmes(tmp_path)
         return found
 
     return lesson
@@ -187,6 +187,19 @@ def test_a_fault_is_caught(lesson, fault):
     old, new, message = FAULTS[fault]
     faults = lesson(old, new).faults()
     assert any(message in found for found in faults), faults
+
+
+def test_a_page_beside_a_lesson(lesson, readmes, tmp_path):
+    """It needs no sections, but the lesson's link, a length, and listings that are the files'."""
+    lesson("[The code](tiny.py)", "[More](more.md)")
+    (tmp_path / "sft/more.md").write_text("# More\n\nA page.\n")
+    first, page = readmes.readmes(tmp_path)
+    assert page.name == "sft/more.md" and page.faults() == first.faults() == []
+    (tmp_path / "sft/more.md").write_text("# More\n\n" + "word " * 3001 + "\n\n```python\nx = 1\n```\n")
+    lesson()
+    faults = "\n".join(readmes.readmes(tmp_path)[1].faults())
+    for fault in ("a page has 3,000 at most", "has no link to this page", "code without a mark"):
+        assert fault in faults, faults
 
 
 def test_sections_in_order(lesson):

@@ -14,7 +14,8 @@ What a README can say in an HTML comment on the line above a fence:
                                              a line that is only … stands for any lines
 
 A chapter's README has 1,500 to 3,000 words (outside of fences), its sections in order (SECTIONS), and folded
-answers. Exclamation marks, emoji, machine paths and forgotten TODOs have no place in the text.
+answers; another page beside it has 3,000 words at most, and a link from it. Exclamation marks, emoji, machine
+paths and forgotten TODOs have no place in the text.
 """
 
 import argparse
@@ -98,6 +99,10 @@ class Readme:
 
     @property
     def is_lesson(self):
+        return self.name.endswith("/README.md") and self.is_page
+
+    @property
+    def is_page(self):
         return self.path.parent.name in CHAPTERS and self.path.parent.parent == self.root
 
     def visible(self):
@@ -119,7 +124,7 @@ class Readme:
     def faults(self):
         found = [
             *self.fence_faults(), *self.listing_faults(), *self.link_faults(), *self.language_faults(),
-            *(self.form_faults() if self.is_lesson else []),
+            *(self.form_faults() if self.is_lesson else self.page_faults() if self.is_page else []),
         ]  # fmt: skip
         return [f"{self.name}:{line}: {fault}" for line, fault in sorted(found)]
 
@@ -223,6 +228,14 @@ class Readme:
                 if (match := re.search(pattern, line)) and not (quoted and what == "an exclamation mark"):
                     yield number, f"{what}: {match[0]!r} in {line.strip()[:60]!r}"
 
+    def page_faults(self):
+        """A page beside a lesson is a part of it: not too long, and the lesson leads to it."""
+        if self.words() > WORDS[1]:
+            yield 1, f"{self.words():,} words; a page has {WORDS[1]:,} at most"
+        lesson = self.path.with_name("README.md")
+        if not lesson.is_file() or f"]({self.path.name}" not in lesson.read_text(encoding="utf-8"):
+            yield 1, "the chapter's README has no link to this page"
+
     def form_faults(self):
         count = self.words()
         if not WORDS[0] <= count <= WORDS[1]:
@@ -263,10 +276,12 @@ def same_output(shown, printed):
 
 
 def readmes(root):
-    """The project's READMEs: the main one, the chapters', and those of folders within chapters."""
+    """The project's READMEs: the main one, the chapters' with the pages beside them, those of folders in chapters."""
     root = Path(root)
     paths = [root / "README.md"]
-    paths += [path for chapter in CHAPTERS for path in sorted((root / chapter).rglob("README.md"))]
+    for chapter in CHAPTERS:
+        lesson = root / chapter / "README.md"
+        paths += [lesson, *sorted({*(root / chapter).glob("*.md"), *(root / chapter).rglob("README.md")} - {lesson})]
     return [Readme(root, path) for path in paths if path.is_file()]
 
 
