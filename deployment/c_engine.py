@@ -9,7 +9,7 @@ import numpy as np
 
 from cli import UserError
 from clib import load_library
-from engine import Sequence
+from engine import Engine
 
 # copied from: inference/engine.py::MASK64
 MASK64 = (1 << 64) - 1
@@ -125,8 +125,8 @@ class CTokenizer:
 
 
 # copied from: inference/engine.py::CEngine
-class CEngine:
-    """Generates for many sequences at once, as generate.py's Engine does, by the engine in C.
+class CEngine(Engine):
+    """Generates for many sequences at once, as Engine does, by the engine in C. `add` and `cancel` are Engine's.
 
     folder: a model folder in the Hugging Face layout, of the Llama family. `slots` is how many sequences run at the
     same time, `max_length` the context of each in tokens (default: the model's), `quantize` None, "int8" or "int4".
@@ -134,7 +134,7 @@ class CEngine:
     """
 
     def __init__(self, folder, slots=8, max_length=None, threads=1, quantize=None, block=128, widen=False, path=-1):
-        self.handle = None
+        self.handle = None  # Engine's model and cache are behind it
         options = Options(slots, max_length or 0, block, threads, BITS[quantize], GROUP, widen, path)
         self.error = ctypes.create_string_buffer(512)
         self.handle = library().engine_open(os.fsencode(folder), options, self.error)
@@ -165,30 +165,6 @@ class CEngine:
         """The ids a model is given: the mark that its texts begin with, where it has one, then the prompt's own."""
         return [self.sizes.mark] * (self.sizes.mark >= 0) + self.tokenizer.encode(prompt)
 
-    def add(self, prompt_ids, params):
-        """A new Sequence, which takes part from the next step on. Raises ValueError with one clear line."""
-        params.check()
-        prompt_ids = list(prompt_ids)
-        if not prompt_ids:
-            raise ValueError("the prompt has no tokens; it needs at least the begin mark")
-        if len(prompt_ids) > self.max_length:
-            raise ValueError(f"the prompt has {len(prompt_ids)} tokens, the context holds {self.max_length}; "
-                             "shorten it")
-        if not all(0 <= i < self.V for i in prompt_ids):
-            raise ValueError(f"the prompt has a token id that is not in 0 to {self.V - 1}")
-        sequence = Sequence(prompt_ids, params, self.tokenizer)
-        self.waiting.append(sequence)
-        return sequence
-
-    def cancel(self, sequence):
-        """Ends a sequence at once, running or waiting; one that has ended stays as it is."""
-        if sequence in self.running:
-            self._leave(self.running.index(sequence))
-        elif sequence in self.waiting:
-            self.waiting.remove(sequence)
-        if sequence.finish_reason is None:
-            sequence.finish_reason = "cancel"
-
     def step(self):
         """One token for every sequence: [(sequence, piece of text)], the piece sometimes empty.
 
@@ -204,9 +180,8 @@ class CEngine:
             raise ValueError(self._error())
         pieces = [(sequence, sequence.accept(int(token), full=len(sequence.ids) >= self.max_length))
                   for sequence, token in zip(self.running, tokens)]
-        for i in reversed(range(len(self.running))):
-            if self.running[i].finish_reason:
-                self._leave(i)
+        for sequence in [s for s in self.running if s.finish_reason]:
+            self._leave(sequence)
         return pieces
 
     def _enter(self, sequence):
@@ -218,14 +193,12 @@ class CEngine:
         self.running.append(sequence)
         self.slots[id(sequence)] = slot
 
-    def _leave(self, i):
-        """Frees a slot. The last sequence takes the place in the list, as it does in generate.py."""
-        slot = self.slots.pop(id(self.running[i]))
+    def _leave(self, sequence):
+        """Frees its slot."""
+        self.running.remove(sequence)
+        slot = self.slots.pop(id(sequence))
         library().engine_end(self.handle, slot)
         self.free.append(slot)
-        last = self.running.pop()
-        if i < len(self.running):
-            self.running[i] = last
 
     def logits(self, ids, slot=0, fresh=True, last=False):
         """The logits (T, V of the model) of what may follow each of the ids, or with `last` (1, V) of the last one.

@@ -116,7 +116,7 @@ class Engine:
     def cancel(self, sequence):
         """Ends a sequence at once, running or waiting; one that has ended stays as it is."""
         if sequence in self.running:
-            self._leave(self.running.index(sequence))
+            self._leave(sequence)
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
         if sequence.finish_reason is None:
@@ -141,17 +141,17 @@ class Engine:
             logits = self.model(prompt, self.cache.rows(slot, slot + 1), only_last=True)[:, 0, : self.V]
             results.append((sequence, logits[0].float().cpu().numpy()))
         pieces = [(sequence, self._next(sequence, logits)) for sequence, logits in results]
-        for slot in reversed(range(len(self.running))):
-            if self.running[slot].finish_reason:
-                self._leave(slot)
+        for sequence in [s for s in reversed(self.running) if s.finish_reason]:
+            self._leave(sequence)
         return pieces
 
     def _next(self, sequence, logits):
         token = sample_token(logits, sequence.params, sequence.rng, sequence.history)
         return sequence.accept(token, full=len(sequence.ids) >= self.max_length)
 
-    def _leave(self, slot):
-        """Frees a slot. The last sequence moves into the gap, as its keys do: the batch stays dense."""
+    def _leave(self, sequence):
+        """Frees its slot. The last sequence moves into the gap, as its keys do: the batch stays dense."""
+        slot = self.running.index(sequence)
         self.cache.free(slot, used=len(self.running))
         last = self.running.pop()
         if slot < len(self.running):

@@ -37,7 +37,7 @@ def common_length(a, b):
 
 
 class PagedEngine(Engine):
-    """Generates for many sequences at once, in pages: see `step`. `add` and the texts are those of Engine.
+    """Generates for many sequences at once, in pages: see `step`. `add`, `cancel` and the texts are Engine's.
 
     `slots` is how many run at the same time at most, `pages` (of `page_size` tokens) the memory for all of them together;
     by default as much as Engine would take. No step sends more than `budget` tokens through the model.
@@ -79,15 +79,6 @@ class PagedEngine(Engine):
                 pieces += self._forward([reading], n)
                 left -= n
         return pieces
-
-    def cancel(self, sequence):
-        """Ends a sequence at once, running or waiting; one that has ended stays as it is."""
-        if sequence in self.tables:
-            self._leave(sequence)
-        elif sequence in self.waiting:
-            self.waiting.remove(sequence)
-        if sequence.finish_reason is None:
-            sequence.finish_reason = "cancel"
 
     def _missing(self, sequence):
         """How many of its tokens the model has not seen."""

@@ -14,21 +14,17 @@ It compiles the C code at the first start, which takes some ten seconds, and the
 on one core. The same as a program, without Python: csrc/build/run.
 """
 
-import argparse
 import ctypes
 import functools
 import os
 import sys
-import time
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 
-from cli import UserError, non_negative_float, non_negative_int, positive_int, probability, run
+from cli import UserError, run
 from clib import load_library
-from generate import MODEL, Sequence, write_stories
-from sampling import SamplingParams
+from generate import Engine, command_line, tell_and_time
 
 MASK64 = (1 << 64) - 1
 BITS = {None: 0, "int8": 8, "int4": 4}
@@ -136,8 +132,8 @@ class CTokenizer:
         return text.removeprefix(" ") if library().engine_strips_space(self.engine.handle) else text
 
 
-class CEngine:
-    """Generates for many sequences at once, as generate.py's Engine does, by the engine in C.
+class CEngine(Engine):
+    """Generates for many sequences at once, as Engine does, by the engine in C. `add` and `cancel` are Engine's.
 
     folder: a model folder in the Hugging Face layout, of the Llama family. `slots` is how many sequences run at the
     same time, `max_length` the context of each in tokens (default: the model's), `quantize` None, "int8" or "int4".
@@ -145,7 +141,7 @@ class CEngine:
     """
 
     def __init__(self, folder, slots=8, max_length=None, threads=1, quantize=None, block=128, widen=False, path=-1):
-        self.handle = None
+        self.handle = None  # Engine's model and cache are behind it
         options = Options(slots, max_length or 0, block, threads, BITS[quantize], GROUP, widen, path)
         self.error = ctypes.create_string_buffer(512)
         self.handle = library().engine_open(os.fsencode(folder), options, self.error)
@@ -176,30 +172,6 @@ class CEngine:
         """The ids a model is given: the mark that its texts begin with, where it has one, then the prompt's own."""
         return [self.sizes.mark] * (self.sizes.mark >= 0) + self.tokenizer.encode(prompt)
 
-    def add(self, prompt_ids, params):
-        """A new Sequence, which takes part from the next step on. Raises ValueError with one clear line."""
-        params.check()
-        prompt_ids = list(prompt_ids)
-        if not prompt_ids:
-            raise ValueError("the prompt has no tokens; it needs at least the begin mark")
-        if len(prompt_ids) > self.max_length:
-            raise ValueError(f"the prompt has {len(prompt_ids)} tokens, the context holds {self.max_length}; "
-                             "shorten it")
-        if not all(0 <= i < self.V for i in prompt_ids):
-            raise ValueError(f"the prompt has a token id that is not in 0 to {self.V - 1}")
-        sequence = Sequence(prompt_ids, params, self.tokenizer)
-        self.waiting.append(sequence)
-        return sequence
-
-    def cancel(self, sequence):
-        """Ends a sequence at once, running or waiting; one that has ended stays as it is."""
-        if sequence in self.running:
-            self._leave(self.running.index(sequence))
-        elif sequence in self.waiting:
-            self.waiting.remove(sequence)
-        if sequence.finish_reason is None:
-            sequence.finish_reason = "cancel"
-
     def step(self):
         """One token for every sequence: [(sequence, piece of text)], the piece sometimes empty.
 
@@ -215,9 +187,8 @@ class CEngine:
             raise ValueError(self._error())
         pieces = [(sequence, sequence.accept(int(token), full=len(sequence.ids) >= self.max_length))
                   for sequence, token in zip(self.running, tokens)]
-        for i in reversed(range(len(self.running))):
-            if self.running[i].finish_reason:
-                self._leave(i)
+        for sequence in [s for s in self.running if s.finish_reason]:
+            self._leave(sequence)
         return pieces
 
     def _enter(self, sequence):
@@ -229,14 +200,12 @@ class CEngine:
         self.running.append(sequence)
         self.slots[id(sequence)] = slot
 
-    def _leave(self, i):
-        """Frees a slot. The last sequence takes the place in the list, as it does in generate.py."""
-        slot = self.slots.pop(id(self.running[i]))
+    def _leave(self, sequence):
+        """Frees its slot."""
+        self.running.remove(sequence)
+        slot = self.slots.pop(id(sequence))
         library().engine_end(self.handle, slot)
         self.free.append(slot)
-        last = self.running.pop()
-        if i < len(self.running):
-            self.running[i] = last
 
     def logits(self, ids, slot=0, fresh=True, last=False):
         """The logits (T, V of the model) of what may follow each of the ids, or with `last` (1, V) of the last one.
@@ -261,52 +230,13 @@ def draw_tokens(logits, params, seed, history=(), draws=1):
     return tokens.tolist()
 
 
-def command_line():
-    """The command line: a folder, a prompt, every setting of SamplingParams, and what only the engine in C has."""
-    default = SamplingParams()
-    parser = argparse.ArgumentParser(description="Continues a prompt with a trained model, by the engine in C.")
-    add = parser.add_argument
-    add("folder", nargs="?", default=MODEL, help=f"a model folder (default {MODEL})")
-    add("--prompt", default="Once upon a time", help="the beginning; - reads standard input")
-    add("--temperature", type=non_negative_float, default=default.temperature,
-        help="below 1 more predictable, above 1 wilder, 0 always the most probable (default %(default)s)")
-    add("--top-k", type=non_negative_int, default=default.top_k, help="keep the K most probable tokens; 0 keeps all")
-    add("--top-p", type=probability, default=default.top_p,
-        help="keep the most probable tokens that sum to P (default %(default)s)")
-    add("--min-p", type=probability, default=default.min_p,
-        help="keep tokens at least this many times as probable as the first (default %(default)s)")
-    add("--repetition-penalty", type=non_negative_float, default=default.repetition_penalty,
-        help="above 1 makes what was said less likely (default %(default)s)")
-    add("--tokens", type=positive_int, default=default.max_tokens, help="most tokens in a story (default %(default)s)")
-    add("--stop", action="append", default=[], metavar="TEXT", help="end before TEXT; may be given again")
-    add("--seed", type=non_negative_int, help="the same seed, the same text (default: a new one)")
-    add("--stories", type=positive_int, default=1, help="how many to tell at once, with seeds counting up (default 1)")
-    add("--quantize", choices=["int8", "int4"], help="round the weights while loading, in groups of 32")
-    add("--threads", type=positive_int, default=1, help="threads that compute together (default 1)")
-    return parser
-
-
 def main(argv=None):
-    args = command_line().parse_args(argv)
-    prompt = sys.stdin.read().rstrip("\n") if args.prompt == "-" else args.prompt
+    parser = command_line("Continues a prompt with a trained model, by the engine in C.")
+    parser.add_argument("--quantize", choices=["int8", "int4"], help="round the weights while loading, in groups of 32")
+    args = parser.parse_args(argv)
     engine = CEngine(args.folder, min(args.stories, 16), threads=args.threads, quantize=args.quantize)
-    first = int.from_bytes(os.urandom(4), "little") if args.seed is None else args.seed
-    names = "temperature", "top_k", "top_p", "min_p", "repetition_penalty"
-    settings = SamplingParams(**{name: getattr(args, name) for name in names}, max_tokens=args.tokens,
-                              stop=tuple(args.stop))
-    try:
-        prompt.encode("utf-8")  # an argument that is not UTF-8 could be neither understood nor shown
-        ids = engine.prompt_ids(prompt)
-        sequences = [engine.add(ids, replace(settings, seed=first + i)) for i in range(args.stories)]
-    except UnicodeEncodeError:
-        raise UserError("the prompt is not UTF-8 text") from None
-    except ValueError as error:
-        raise UserError(error) from None
-    started = time.perf_counter()
-    write_stories(engine, prompt, sequences)
-    seconds, tokens = time.perf_counter() - started, sum(len(s.new_ids) for s in sequences)
-    print(f"{args.folder} by the engine in C, {engine.sizes.bytes / 1e6:.1f} MB of weights, seed {first}: "
-          f"{tokens} tokens in {seconds:.2f} s, {tokens / seconds:.0f} tokens/s", file=sys.stderr)
+    said = tell_and_time(engine, engine.prompt_ids, args)
+    print(f"{args.folder} by the engine in C, {engine.sizes.bytes / 1e6:.1f} MB of weights, {said}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class Engine:
     def cancel(self, sequence):
         """Ends a sequence at once, running or waiting; one that has ended stays as it is."""
         if sequence in self.running:
-            self._leave(self.running.index(sequence))
+            self._leave(sequence)
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
         if sequence.finish_reason is None:
@@ -162,17 +162,17 @@ class Engine:
             logits = self.model(prompt, self.cache.rows(slot, slot + 1), only_last=True)[:, 0, : self.V]
             results.append((sequence, logits[0].float().cpu().numpy()))
         pieces = [(sequence, self._next(sequence, logits)) for sequence, logits in results]
-        for slot in reversed(range(len(self.running))):
-            if self.running[slot].finish_reason:
-                self._leave(slot)
+        for sequence in [s for s in reversed(self.running) if s.finish_reason]:
+            self._leave(sequence)
         return pieces
 
     def _next(self, sequence, logits):
         token = sample_token(logits, sequence.params, sequence.rng, sequence.history)
         return sequence.accept(token, full=len(sequence.ids) >= self.max_length)
 
-    def _leave(self, slot):
-        """Frees a slot. The last sequence moves into the gap, as its keys do: the batch stays dense."""
+    def _leave(self, sequence):
+        """Frees its slot. The last sequence moves into the gap, as its keys do: the batch stays dense."""
+        slot = self.running.index(sequence)
         self.cache.free(slot, used=len(self.running))
         last = self.running.pop()
         if slot < len(self.running):
@@ -211,10 +211,10 @@ def write_stories(engine, prompt, sequences):
         print()
 
 
-def command_line():
-    """The command line: a folder, a prompt, and every setting of SamplingParams."""
+def command_line(description):
+    """The command line of whatever tells stories: a folder, a prompt, and every setting of SamplingParams."""
     default = SamplingParams()
-    parser = argparse.ArgumentParser(description="Continues a prompt with a trained model, as it is written.")
+    parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
     add("folder", nargs="?", default=MODEL, help=f"a model folder (default {MODEL})")
     add("--prompt", default="Once upon a time", help="the beginning; - reads standard input")
@@ -232,28 +232,20 @@ def command_line():
     add("--stop", action="append", default=[], metavar="TEXT", help="end before TEXT; may be given again")
     add("--seed", type=non_negative_int, help="the same seed, the same text (default: a new one)")
     add("--stories", type=positive_int, default=1, help="how many to tell at once, with seeds counting up (default 1)")
-    add("--device", default="auto", help="cuda, mps or cpu (default: the first there is)")
-    add("--dtype", choices=["float32", "bfloat16"], default="float32",
-        help="bfloat16 halves the bytes and rounds (default %(default)s)")
     add("--threads", type=positive_int, default=1, help="CPU threads (default 1: see the README)")
     return parser
 
 
-def main(argv=None):
-    args = command_line().parse_args(argv)
+def tell_and_time(engine, ids_of, args):
+    """What command_line asked for, written to standard output; ids_of(prompt) are the ids. A line about its speed."""
     prompt = sys.stdin.read().rstrip("\n") if args.prompt == "-" else args.prompt
-    torch.set_num_threads(args.threads)
-    device = choose_device(args.device)
-    model = load_model(args.folder, device, getattr(torch, args.dtype))
-    tokenizer = Tokenizer.load(Path(args.folder) / "tokenizer.json")
     first = int.from_bytes(os.urandom(4), "little") if args.seed is None else args.seed
     names = "temperature", "top_k", "top_p", "min_p", "repetition_penalty"
     settings = SamplingParams(**{name: getattr(args, name) for name in names}, max_tokens=args.tokens,
                               stop=tuple(args.stop))
-    engine = Engine(model, tokenizer, slots=min(args.stories, 16))
     try:
         prompt.encode("utf-8")  # an argument that is not UTF-8 could be neither understood nor shown
-        ids = prompt_ids(tokenizer, prompt)
+        ids = ids_of(prompt)
         sequences = [engine.add(ids, replace(settings, seed=first + i)) for i in range(args.stories)]
     except UnicodeEncodeError:
         raise UserError("the prompt is not UTF-8 text") from None
@@ -262,8 +254,22 @@ def main(argv=None):
     started = time.perf_counter()
     write_stories(engine, prompt, sequences)
     seconds, tokens = time.perf_counter() - started, sum(len(s.new_ids) for s in sequences)
-    print(f"{args.folder} on {device}, seed {first}: {tokens} tokens in {seconds:.2f} s, "
-          f"{tokens / seconds:.0f} tokens/s", file=sys.stderr)
+    return f"seed {first}: {tokens} tokens in {seconds:.2f} s, {tokens / seconds:.0f} tokens/s"
+
+
+def main(argv=None):
+    parser = command_line("Continues a prompt with a trained model, as it is written.")
+    parser.add_argument("--device", default="auto", help="cuda, mps or cpu (default: the first there is)")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32",
+                        help="bfloat16 halves the bytes and rounds (default %(default)s)")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    device = choose_device(args.device)
+    model = load_model(args.folder, device, getattr(torch, args.dtype))
+    tokenizer = Tokenizer.load(Path(args.folder) / "tokenizer.json")
+    engine = Engine(model, tokenizer, slots=min(args.stories, 16))
+    said = tell_and_time(engine, lambda prompt: prompt_ids(tokenizer, prompt), args)
+    print(f"{args.folder} on {device}, {said}", file=sys.stderr)
 
 
 if __name__ == "__main__":
