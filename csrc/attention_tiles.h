@@ -1,10 +1,4 @@
-// Rung 4 of attention.c: tiles of attention by vector code. attention_vector.h includes this file once for each kind of
-// vector, having said what a vector is:
-//
-//     PATH, TARGET     the kind's name, which ends the names of the functions, and what the compiler must know
-//     VECTOR, LANES    a vector's type, and how many numbers it holds
-//     WIDTH            how many vectors wide a block of sums is that still fits the registers, with BLOCK rows
-//     LOAD STORE ALL ADD SUB MUL MAX EXP, FMA(a, b, c) = a b + c, KEEP(x, y, a, b) = a where x >= y, else b
+// Rung 4 of attention.c: tiles of attention by vector code, in the words of each_vector.h.
 //
 // Every tile is turned: a row for each key (or each of the D columns), a lane for each query. A tile's 64 queries
 // then go through online softmax side by side, each in its own lane, and no sum ever runs across a vector.
@@ -12,7 +6,7 @@
 // c (+)= a b for R rows and N vectors of columns. The R N vectors of sums stay in registers; each step loads N
 // vectors of b and R single numbers of a, and makes R N products of them. R and N are plain numbers where this is
 // called, so that the compiler unrolls the loops.
-static inline TARGET __attribute__((always_inline)) void tile_block(
+static inline TARGET __attribute__((always_inline)) void NAMED(tile_block)(
     const int R, const int N, int64_t depth, const float *a, int64_t a_row, int64_t a_step, const float *b,
     int64_t b_row, float *c, int64_t c_row, bool add) {
     VECTOR sum[BLOCK][WIDTH], line[WIDTH];
@@ -38,7 +32,7 @@ static inline TARGET __attribute__((always_inline)) void tile_block(
 
 // c (rows, columns) = a (rows, depth) b (depth, columns), or += with add. Number (r, k) of a is at r a_row + k a_step,
 // so a may be read turned; b and c are read along their rows. columns: a multiple of STRIP.
-static TARGET void tile_product(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row,
+static TARGET void NAMED(tile_product)(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row,
                                 int64_t a_step, const float *b, int64_t b_row, float *c, int64_t c_row, bool add) {
     for (int64_t x = 0, n; x < columns; x += n * LANES) {
         n = columns - x < WIDTH * LANES ? (columns - x) / LANES : WIDTH;
@@ -46,7 +40,7 @@ static TARGET void tile_product(int64_t rows, int64_t columns, int64_t depth, co
             r = rows - y >= BLOCK ? BLOCK : rows - y >= 4 ? 4 : rows - y >= 2 ? 2 : 1;
 #define CASE(R, N)                                                                                                  \
     case R * 8 + N:                                                                                                 \
-        tile_block(R, N, depth, a + y * a_row, a_row, a_step, b + x, b_row, c + y * c_row + x, c_row, add);         \
+        NAMED(tile_block)(R, N, depth, a + y * a_row, a_row, a_step, b + x, b_row, c + y * c_row + x, c_row, add);         \
         break;
 #define CASES(N) CASE(BLOCK, N) CASE(4, N) CASE(2, N) CASE(1, N)
             switch (r * 8 + n) {
@@ -63,7 +57,7 @@ static TARGET void tile_product(int64_t rows, int64_t columns, int64_t depth, co
 
 // Online softmax of one tile: scores p (keys, lanes) become exp(score - max), max being the largest score of each lane
 // so far. total is the sum so far, o (D, lanes) the output so far: when max grows, both shrink by the same factor.
-static TARGET void tile_softmax(int64_t keys, int64_t lanes, int64_t past, int64_t D, float *p, float *max,
+static TARGET void NAMED(tile_softmax)(int64_t keys, int64_t lanes, int64_t past, int64_t D, float *p, float *max,
                                 float *total, float *o) {
     for (int64_t c = 0; c < lanes; c += LANES) {
         int64_t seen = keys_of_strip(keys, past, c);
@@ -84,7 +78,7 @@ static TARGET void tile_softmax(int64_t keys, int64_t lanes, int64_t past, int64
 }
 
 // The output of the queries i0 … i0 + 63, and the logarithm of their sums. work: floats_of_forward numbers.
-static TARGET void tile_forward(const AttentionJob *head, int64_t i0, float *work) {
+static TARGET void NAMED(tile_forward)(const AttentionJob *head, int64_t i0, float *work) {
     int64_t D = head->D, rows = least_of(TILE, head->Tq - i0), lanes = whole_strips(rows);
     int64_t shift = i0 + head->Tk - head->Tq;  // the query of lane c sees the keys 0 … shift + c
     float *q = work, *o = q + D * TILE, *p = o + D * TILE, *max = p + TILE * TILE, *total = max + TILE;
@@ -96,12 +90,12 @@ static TARGET void tile_forward(const AttentionJob *head, int64_t i0, float *wor
         const float *k = head->k + j0 * D, *v = head->v + j0 * D;
         for (int64_t r = 0, n; r < keys && (first = first_lane(r, past)) < lanes; r += n) {
             n = least_of(strip, keys - r);
-            tile_product(n, lanes - first, D, k + r * D, D, 1, q + first, TILE, p + r * TILE + first, TILE, false);
+            NAMED(tile_product)(n, lanes - first, D, k + r * D, D, 1, q + first, TILE, p + r * TILE + first, TILE, false);
         }
-        tile_softmax(keys, lanes, past, D, p, max, total, o);
+        NAMED(tile_softmax)(keys, lanes, past, D, p, max, total, o);
         for (int64_t r = 0, n; r < keys && (first = first_lane(r, past)) < lanes; r += n) {
             n = least_of(strip, keys - r);
-            tile_product(D, lanes - first, n, v + r * D, 1, D, p + r * TILE + first, TILE, o + first, TILE, true);
+            NAMED(tile_product)(D, lanes - first, n, v + r * D, 1, D, p + r * TILE + first, TILE, o + first, TILE, true);
         }
     }
     for (int64_t i = 0; i < rows; i++) {
@@ -115,7 +109,7 @@ static TARGET void tile_forward(const AttentionJob *head, int64_t i0, float *wor
 
 // From scores p (keys, lanes) and gradients of the probabilities grad (keys, lanes): the probabilities, found again
 // from the logarithm of their sum, and the gradients of the scores, times the scale.
-static TARGET void tile_grads(int64_t keys, int64_t lanes, int64_t past, float scale, const float *lse,
+static TARGET void NAMED(tile_grads)(int64_t keys, int64_t lanes, int64_t past, float scale, const float *lse,
                               const float *delta, float *p, float *grad) {
     for (int64_t c = 0; c < lanes; c += LANES) {
         int64_t seen = keys_of_strip(keys, past, c);
@@ -130,7 +124,7 @@ static TARGET void tile_grads(int64_t keys, int64_t lanes, int64_t past, float s
 }
 
 // What the queries of the tile at i0 and the keys of the tile at j0 add to the gradients of q, k and v.
-static TARGET void tile_backward(const AttentionJob *head, const TurnedHead *turned, int64_t i0, int64_t j0) {
+static TARGET void NAMED(tile_backward)(const AttentionJob *head, const TurnedHead *turned, int64_t i0, int64_t j0) {
     int64_t D = head->D, rows = least_of(TILE, head->Tq - i0), lanes = whole_strips(rows);
     int64_t past = i0 + head->Tk - head->Tq - j0, keys = least_of(TILE, head->Tk - j0);
     int64_t strip = strip_height(keys, past), first;
@@ -139,22 +133,22 @@ static TARGET void tile_backward(const AttentionJob *head, const TurnedHead *tur
     for (int64_t r = 0, n; r < keys && (first = first_lane(r, past)) < lanes; r += n) {
         n = least_of(strip, keys - r);
         int64_t at = r * TILE + first, row = (j0 + r) * D;
-        tile_product(n, lanes - first, D, head->k + row, D, 1, turned->q + i0 * D + first, TILE, p + at, TILE, false);
-        tile_product(n, lanes - first, D, head->v + row, D, 1, turned->grad_o + i0 * D + first, TILE, grad + at, TILE,
+        NAMED(tile_product)(n, lanes - first, D, head->k + row, D, 1, turned->q + i0 * D + first, TILE, p + at, TILE, false);
+        NAMED(tile_product)(n, lanes - first, D, head->v + row, D, 1, turned->grad_o + i0 * D + first, TILE, grad + at, TILE,
                      false);
     }
-    tile_grads(keys, lanes, past, head->scale, turned->lse + i0, turned->delta + i0, p, grad);
+    NAMED(tile_grads)(keys, lanes, past, head->scale, turned->lse + i0, turned->delta + i0, p, grad);
     for (int64_t r = 0, n; r < keys && (first = first_lane(r, past)) < rows; r += n) {
         n = least_of(strip, keys - r);
         int64_t at = r * TILE + first, row = (j0 + r) * D, m = rows - first;
-        tile_product(n, D, m, p + at, TILE, 1, grad_o + first * D, D, head->grad_v + row, D, true);
-        tile_product(n, D, m, grad + at, TILE, 1, q + first * D, D, head->grad_k + row, D, true);
-        tile_product(m, D, n, grad + at, 1, TILE, head->k + row, D, head->grad_q + (i0 + first) * D, D, true);
+        NAMED(tile_product)(n, D, m, p + at, TILE, 1, grad_o + first * D, D, head->grad_v + row, D, true);
+        NAMED(tile_product)(n, D, m, grad + at, TILE, 1, q + first * D, D, head->grad_k + row, D, true);
+        NAMED(tile_product)(m, D, n, grad + at, 1, TILE, head->k + row, D, head->grad_q + (i0 + first) * D, D, true);
     }
 }
 
 // Does n times 12 independent multiply-adds of vectors: nothing computes faster. Returns the operations done.
-static TARGET double tile_peak(int64_t n, float *result) {
+static TARGET double NAMED(tile_peak)(int64_t n, float *result) {
     VECTOR sum[12], x = ALL(result[0]), y = ALL(result[1]);
 #pragma GCC unroll 12
     for (int r = 0; r < 12; r++) sum[r] = ALL((float)r);
@@ -166,19 +160,3 @@ static TARGET double tile_peak(int64_t n, float *result) {
     STORE(result, sum[0]);
     return 2.0 * 12 * LANES * (double)n;
 }
-
-#undef PATH
-#undef TARGET
-#undef VECTOR
-#undef LANES
-#undef WIDTH
-#undef LOAD
-#undef STORE
-#undef ALL
-#undef ADD
-#undef SUB
-#undef MUL
-#undef MAX
-#undef EXP
-#undef FMA
-#undef KEEP

@@ -1,6 +1,5 @@
-// Rungs 4 and 5 of attention.c: how tiles are turned, the three kinds of vectors for which attention_tiles.h is
-// compiled, and the loops over tiles, by one thread or several. The plain vectors are there on every machine; which
-// others it can run is asked at run time.
+// Rungs 4 and 5 of attention.c: how tiles are turned, attention_tiles.h for each kind of vector, and the loops over
+// tiles, by one thread or several.
 
 #ifndef ATTENTION_VECTOR_H
 #define ATTENTION_VECTOR_H
@@ -55,80 +54,9 @@ static void turn_back(const float *from, int64_t rows, int64_t D, float *to) {
 
 static const float COUNT[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-// What is called tile_block in attention_tiles.h is tile_block_plain, tile_block_avx2 and so on.
-#define JOINED_2(a, b) a##b
-#define JOINED(a, b) JOINED_2(a, b)
-#define tile_block JOINED(tile_block_, PATH)
-#define tile_product JOINED(tile_product_, PATH)
-#define tile_softmax JOINED(tile_softmax_, PATH)
-#define tile_forward JOINED(tile_forward_, PATH)
-#define tile_grads JOINED(tile_grads_, PATH)
-#define tile_backward JOINED(tile_backward_, PATH)
-#define tile_peak JOINED(tile_peak_, PATH)
-#define BLOCK 6
-
-// Four numbers in a vector of the compiler's own, which every processor can compute with.
-typedef float Plain4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t Choice4 __attribute__((vector_size(16)));
-
-static inline Plain4 choose_4(Choice4 first, Plain4 a, Plain4 b) {
-    return (Plain4)((first & (Choice4)a) | (~first & (Choice4)b));
-}
-
-static inline Plain4 exp_4(Plain4 x) { return (Plain4){expf(x[0]), expf(x[1]), expf(x[2]), expf(x[3])}; }
-
-#define PATH plain
-#define TARGET
-#define VECTOR Plain4
-#define LANES 4
-#define WIDTH 2
-#define LOAD(p) (*(const Plain4 *)(p))
-#define STORE(p, x) (*(Plain4 *)(p) = (x))
-#define ALL(x) ((Plain4){x, x, x, x})
-#define ADD(a, b) ((a) + (b))
-#define SUB(a, b) ((a) - (b))
-#define MUL(a, b) ((a) * (b))
-#define FMA(a, b, c) ((a) * (b) + (c))
-#define MAX(a, b) choose_4((a) > (b), a, b)
-#define KEEP(x, y, a, b) choose_4((x) >= (y), a, b)
-#define EXP(x) exp_4(x)
-#include "attention_tiles.h"
-
-#if defined(__x86_64__)
-#define PATH avx2
-#define TARGET __attribute__((target("avx2,fma")))
-#define VECTOR __m256
-#define LANES 8
-#define WIDTH 2
-#define LOAD(p) _mm256_loadu_ps(p)
-#define STORE(p, x) _mm256_storeu_ps(p, x)
-#define ALL(x) _mm256_set1_ps(x)
-#define ADD(a, b) _mm256_add_ps(a, b)
-#define SUB(a, b) _mm256_sub_ps(a, b)
-#define MUL(a, b) _mm256_mul_ps(a, b)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm256_max_ps(a, b)
-#define KEEP(x, y, a, b) _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GE_OQ))
-#define EXP(x) exp256(x)
-#include "attention_tiles.h"
-
-#define PATH avx512
-#define TARGET __attribute__((target("avx512f")))
-#define VECTOR __m512
-#define LANES 16
-#define WIDTH 4
-#define LOAD(p) _mm512_loadu_ps(p)
-#define STORE(p, x) _mm512_storeu_ps(p, x)
-#define ALL(x) _mm512_set1_ps(x)
-#define ADD(a, b) _mm512_add_ps(a, b)
-#define SUB(a, b) _mm512_sub_ps(a, b)
-#define MUL(a, b) _mm512_mul_ps(a, b)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm512_max_ps(a, b)
-#define KEEP(x, y, a, b) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), b, a)
-#define EXP(x) exp512(x)
-#include "attention_tiles.h"
-#endif
+#define BLOCK 6  // rows of a block of sums
+#define VECTOR_CODE "attention_tiles.h"
+#include "each_vector.h"
 
 // --- the loops over tiles ----------------------------------------------------------------------------------------
 

@@ -1,9 +1,5 @@
-// The vector code of llama.h: RMSNorm, SwiGLU, and attention of a few queries over the cache. llama_vector.h includes
-// this file once for each kind of vector, having said what a vector is:
-//
-//     PATH, TARGET     the kind's name, which ends the names of the functions, and what the compiler must know
-//     VECTOR, LANES    a vector's type, and how many numbers it holds
-//     LOAD STORE ALL ADD SUB MUL DIV MAX EXP, FMA(a, b, c) = a b + c
+// The vector code of llama.h: RMSNorm, SwiGLU, and attention of a few queries over the cache, in the words of
+// each_vector.h.
 //
 // A row's sums are taken in an order that depends on the row's length only: it makes no difference to a row which
 // others are computed beside it.
@@ -156,17 +152,3 @@ static TARGET void NAMED(attend)(Attend *a) {
 }
 
 #undef CASES
-#undef PATH
-#undef TARGET
-#undef VECTOR
-#undef LANES
-#undef LOAD
-#undef STORE
-#undef ALL
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef MAX
-#undef EXP
-#undef FMA

@@ -1,4 +1,4 @@
-// The three kinds of vectors for which llama_tiles.h is compiled, and what of llama.h's work is done by them.
+// What of llama.h's work is done by vector code: llama_tiles.h, for each kind of vector.
 
 #ifndef LLAMA_VECTOR_H
 #define LLAMA_VECTOR_H
@@ -33,81 +33,15 @@ typedef struct {
     float (*read)(const float *x, int64_t n);
 } LlamaPath;
 
-#define JOIN_2(a, b) a##_##b
-#define JOIN(a, b) JOIN_2(a, b)
-#define NAMED(name) JOIN(name, PATH)
-
-// Four numbers in a vector of the compiler's own, which every processor can compute with.
-typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t FourBits __attribute__((vector_size(16)));
-
-static inline Four max_four(Four a, Four b) {
-    FourBits first = a > b;
-    return (Four)((first & (FourBits)a) | (~first & (FourBits)b));
-}
-
-static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), exp32(x[2]), exp32(x[3])}; }
-
-#define PATH four
-#define TARGET
-#define VECTOR Four
-#define LANES 4
-#define LOAD(p) (*(const Four *)(p))
-#define STORE(p, x) (*(Four *)(p) = (x))
-#define ALL(x) ((Four){x, x, x, x})
-#define ADD(a, b) ((a) + (b))
-#define SUB(a, b) ((a) - (b))
-#define MUL(a, b) ((a) * (b))
-#define DIV(a, b) ((a) / (b))
-#define FMA(a, b, c) ((a) * (b) + (c))
-#define MAX(a, b) max_four(a, b)
-#define EXP(x) exp_four(x)
-#include "llama_tiles.h"
-
-#if defined(__x86_64__)
-#define PATH eight
-#define TARGET __attribute__((target("avx2,fma")))
-#define VECTOR __m256
-#define LANES 8
-#define LOAD(p) _mm256_loadu_ps(p)
-#define STORE(p, x) _mm256_storeu_ps(p, x)
-#define ALL(x) _mm256_set1_ps(x)
-#define ADD(a, b) _mm256_add_ps(a, b)
-#define SUB(a, b) _mm256_sub_ps(a, b)
-#define MUL(a, b) _mm256_mul_ps(a, b)
-#define DIV(a, b) _mm256_div_ps(a, b)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm256_max_ps(a, b)
-#define EXP(x) exp256(x)
-#include "llama_tiles.h"
-
-#define PATH sixteen
-#define TARGET __attribute__((target("avx512f")))
-#define VECTOR __m512
-#define LANES 16
-#define LOAD(p) _mm512_loadu_ps(p)
-#define STORE(p, x) _mm512_storeu_ps(p, x)
-#define ALL(x) _mm512_set1_ps(x)
-#define ADD(a, b) _mm512_add_ps(a, b)
-#define SUB(a, b) _mm512_sub_ps(a, b)
-#define MUL(a, b) _mm512_mul_ps(a, b)
-#define DIV(a, b) _mm512_div_ps(a, b)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm512_max_ps(a, b)
-#define EXP(x) exp512(x)
-#include "llama_tiles.h"
-#endif
-
-#undef NAMED
-#undef JOIN
-#undef JOIN_2
+#define VECTOR_CODE "llama_tiles.h"
+#include "each_vector.h"
 
 // In the order of linear.h's PATH_PLAIN, PATH_AVX2, PATH_AVX512.
 static const LlamaPath LLAMA_PATHS[] = {
-    {norm_four, swiglu_four, attend_four, read_four},
+    {norm_plain, swiglu_plain, attend_plain, read_plain},
 #if defined(__x86_64__)
-    {norm_eight, swiglu_eight, attend_eight, read_eight},
-    {norm_sixteen, swiglu_sixteen, attend_sixteen, read_sixteen},
+    {norm_avx2, swiglu_avx2, attend_avx2, read_avx2},
+    {norm_avx512, swiglu_avx512, attend_avx512, read_avx512},
 #endif
 };
 

@@ -351,7 +351,9 @@ def test_definitions_in_c_and_javascript(chapter):
     assert "".join(d.text for d in definitions("x.css", PAGE_CSS)) == PAGE_CSS
     header = 'extern "C" {\nint f(int x);\nint g(int x) { return x; }\n}\nenum kind { A, B };\nint h(void);\n'
     header += "enum { C, D };\n"
-    assert [d.name for d in definitions("x.h", header)] == ["g", "kind"]
+    header += 'static __attribute__((target("avx2"))) int k(int x) { return x; }\n'
+    header += "static TARGET VECTOR NAMED(sum)(VECTOR x) {\n    return ADD(x, x);\n}\n"
+    assert [d.name for d in definitions("x.h", header)] == ["g", "kind", "k", "sum"]
 
 
 def test_a_header_belongs_to_the_first_chapter_that_includes_it(chapter, tmp_path):

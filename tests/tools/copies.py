@@ -175,7 +175,8 @@ class Tree:
 
     def header_orders(self, files, orders):
         """{header in csrc/: order of the first chapter with a file that includes it, itself or through a header}"""
-        included = {path.name: re.findall(r'^#include "([^"]+)"', path.read_text(), re.MULTILINE) for path in files}
+        include = re.compile(r'^#(?:include|define VECTOR_CODE) "([^"]+)"', re.MULTILINE)  # csrc/each_vector.h
+        included = {path.name: include.findall(path.read_text()) for path in files}
         found, open_files = {}, [(order, name) for name, order in orders.items() if order >= 0]
         while open_files:
             order, name = open_files.pop()

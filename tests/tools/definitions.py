@@ -105,6 +105,7 @@ def c_definitions(text):
     # Lines of the preprocessor, and the braces of extern "C" around functions, are no pieces.
     code = re.sub(r"^#(?:.*\\\n)*.*", lambda m: re.sub(r"[^\n]", " ", m[0]), code, flags=re.MULTILINE)
     code = re.sub(r"^extern\s+\{", lambda m: re.sub(r"[^\n]", " ", m[0]), code, flags=re.MULTILINE)
+    code = re.sub(r"\bNAMED\((\w+)\)", r"      \1 ", code)  # csrc/each_vector.h: a function for each kind of vector
     for start, end in items(code, c_goes_on):
         piece = code[start:end]
         head = piece.split("{")[0].split("=")[0]
@@ -121,7 +122,7 @@ def c_definitions(text):
             yield variable[1], "constant", *lines
 
 
-NOT_FUNCTIONS = {"__attribute__", "__launch_bounds__", "__declspec", "_Alignas", "alignas", "sizeof"}
+NOT_FUNCTIONS = {"__attribute__", "__launch_bounds__", "__declspec", "_Alignas", "alignas", "sizeof", "target"}
 
 
 def js_definitions(text):

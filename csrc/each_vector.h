@@ -1,0 +1,146 @@
+// Vector code is written once, in words, and compiled for each kind of vector that a processor may have:
+//
+//     #define VECTOR_CODE "attention_tiles.h"
+//     #include "each_vector.h"
+//
+// takes that file in three times, where the words mean
+//
+//     PATH, NAMED(f)   the kind: plain, avx2, avx512, and f_plain, f_avx2, f_avx512, which the functions are to be called
+//     TARGET           what the compiler must know of a function with such vectors
+//     VECTOR, LANES    a vector's type, and how many numbers it holds
+//     WIDTH            how many vectors wide a block of sums is that still fits the registers, with six rows
+//     LOAD STORE ALL   from memory, to memory, one number in all lanes
+//     ADD SUB MUL DIV MAX EXP, FMA(a, b, c) = a b + c, KEEP(x, y, a, b) = a where x >= y, else b
+//
+// plain is there on every machine. Which others it can run is asked at run time, before one is called.
+
+#ifndef EACH_VECTOR_H
+#define EACH_VECTOR_H
+
+#include <stdint.h>
+
+#include "vecmath.h"
+
+#define NAMED_2(name, path) name##_##path
+#define NAMED_1(name, path) NAMED_2(name, path)
+#define NAMED(name) NAMED_1(name, PATH)
+
+// Four numbers in a vector of the compiler's own, which every processor can compute with.
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t FourBits __attribute__((vector_size(16)));
+
+static inline Four choose_four(FourBits first, Four a, Four b) {
+    return (Four)((first & (FourBits)a) | (~first & (FourBits)b));
+}
+
+static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), exp32(x[2]), exp32(x[3])}; }
+
+#endif
+
+#define PATH plain
+#define TARGET
+#define VECTOR Four
+#define LANES 4
+#define WIDTH 2
+#define LOAD(p) (*(const Four *)(p))
+#define STORE(p, x) (*(Four *)(p) = (x))
+#define ALL(x) ((Four){x, x, x, x})
+#define ADD(a, b) ((a) + (b))
+#define SUB(a, b) ((a) - (b))
+#define MUL(a, b) ((a) * (b))
+#define DIV(a, b) ((a) / (b))
+#define FMA(a, b, c) ((a) * (b) + (c))
+#define MAX(a, b) choose_four((a) > (b), a, b)
+#define KEEP(x, y, a, b) choose_four((x) >= (y), a, b)
+#define EXP(x) exp_four(x)
+#include VECTOR_CODE
+
+#if defined(__x86_64__)
+#undef PATH
+#undef TARGET
+#undef VECTOR
+#undef LANES
+#undef WIDTH
+#undef LOAD
+#undef STORE
+#undef ALL
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef FMA
+#undef MAX
+#undef KEEP
+#undef EXP
+
+#define PATH avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define VECTOR __m256
+#define LANES 8
+#define WIDTH 2
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, x) _mm256_storeu_ps(p, x)
+#define ALL(x) _mm256_set1_ps(x)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define SUB(a, b) _mm256_sub_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define DIV(a, b) _mm256_div_ps(a, b)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define MAX(a, b) _mm256_max_ps(a, b)
+#define KEEP(x, y, a, b) _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GE_OQ))
+#define EXP(x) exp256(x)
+#include VECTOR_CODE
+
+#undef PATH
+#undef TARGET
+#undef VECTOR
+#undef LANES
+#undef WIDTH
+#undef LOAD
+#undef STORE
+#undef ALL
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef FMA
+#undef MAX
+#undef KEEP
+#undef EXP
+
+#define PATH avx512
+#define TARGET __attribute__((target("avx512f")))
+#define VECTOR __m512
+#define LANES 16
+#define WIDTH 4
+#define LOAD(p) _mm512_loadu_ps(p)
+#define STORE(p, x) _mm512_storeu_ps(p, x)
+#define ALL(x) _mm512_set1_ps(x)
+#define ADD(a, b) _mm512_add_ps(a, b)
+#define SUB(a, b) _mm512_sub_ps(a, b)
+#define MUL(a, b) _mm512_mul_ps(a, b)
+#define DIV(a, b) _mm512_div_ps(a, b)
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define MAX(a, b) _mm512_max_ps(a, b)
+#define KEEP(x, y, a, b) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), b, a)
+#define EXP(x) exp512(x)
+#include VECTOR_CODE
+#endif
+
+#undef PATH
+#undef TARGET
+#undef VECTOR
+#undef LANES
+#undef WIDTH
+#undef LOAD
+#undef STORE
+#undef ALL
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef FMA
+#undef MAX
+#undef KEEP
+#undef EXP
+#undef VECTOR_CODE
