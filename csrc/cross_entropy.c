@@ -154,9 +154,6 @@ static void row_probabilities_3(int64_t V, const float *x, float lse, float scal
 
 // --- 4: sixteen lanes -----------------------------------------------------------------------------------------------
 
-// A mask has a bit for each of the sixteen; without it nothing is read or written.
-static inline uint16_t mask_of(int64_t left) { return left >= 16 ? 0xFFFF : (uint16_t)((1u << left) - 1); }
-
 __attribute__((target("avx512f")))
 static float row_lse_4(int64_t V, const float *x) {
     __m512 max = _mm512_set1_ps(-FLT_MAX), sum = _mm512_setzero_ps(), nothing = _mm512_set1_ps(-INFINITY);

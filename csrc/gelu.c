@@ -174,9 +174,6 @@ AVX512_CODE __m512 slope_512(__m512 x, int form) {
     return _mm512_fmadd_ps(all_512(0.5f), _mm512_add_ps(one, inside), rest);
 }
 
-// A mask has a bit for each of the sixteen; without it nothing is read or written.
-static inline uint16_t mask_of(int64_t left) { return left >= 16 ? 0xFFFF : (uint16_t)((1u << left) - 1); }
-
 __attribute__((target("avx512f")))
 static void forward_4(int form, int64_t n, const float *x, float *y) {
     for (int64_t i = 0; i < n; i += 16) {

@@ -206,6 +206,9 @@ AVX512_CODE __m512 small_expm1_512(__m512 r) {
     return _mm512_fmadd_ps(_mm512_mul_ps(r, r), sum, r);
 }
 
+// Of the last, fewer than sixteen numbers: a mask has a bit for each lane; without it nothing is read or written.
+static inline uint16_t mask_of(int64_t left) { return left >= 16 ? 0xFFFF : (uint16_t)((1u << left) - 1); }
+
 AVX512_CODE __m512 exp512(__m512 x) {
     __m512 n;
     x = _mm512_max_ps(_mm512_set1_ps(EXP_LOW), _mm512_min_ps(_mm512_set1_ps(EXP_HIGH), x));
