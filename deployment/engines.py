@@ -23,6 +23,7 @@ from cli import UserError
 
 PAGE = 16  # tokens
 C_SLOTS = 8  # stories that the engine in C tells at a time, where torch is there, too
+C_STEPS = 6  # tokens that C tells for one of torch where both are busy: about as much time for each
 PATIENCE = 5  # seconds that the start waits for the engine in C: enough for loading, not for compiling
 
 
@@ -65,13 +66,18 @@ class Engines:
                 engine.cancel(sequence)
 
     def step(self):
-        """At most one token for every story: [(sequence, piece of text)]."""
+        """At most one token for every story, where both tell some C_STEPS in C: [(sequence, piece of text)].
+
+        A step of C is over long before one of torch, and would have to wait for it each time.
+        """
         self.look()
         if len(self.engines) == 2:
             self.assign()
-        pieces = []
+        pieces, both = [], len(self.engines) == 2 and all(engine.running for engine in self.engines.values())
         for name, engine in self.engines.items():
-            if engine.running or engine.waiting:
+            for _ in range(C_STEPS if both and name == "c" else 1):
+                if not engine.running and not engine.waiting:
+                    break
                 now = engine.step()
                 self.told[name] += sum(sequence.finish_reason is not None for sequence, _ in now)
                 pieces += now

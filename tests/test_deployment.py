@@ -573,14 +573,19 @@ def check_places(deployment, auto):
     assert c.running == others[3:] and paged.running == others[:3], "its place was not given to the next"
     for story in others[1:]:
         auto.cancel(story)
-    last, = begin(1, max_tokens=5)
+    last, = begin(1, max_tokens=20)
     assert c.running == [last] and paged.running == others[:1]
     while auto.running:
         auto.step()
     assert auto.statistics()["told_by"] == {"torch": before["torch"] + 1, "c": before["c"] + 2}
     assert all(story.finish_reason == "cancel" for story in others[1:])
-    pair = begin(2, max_tokens=5)
+    pair = begin(2, max_tokens=20)
     assert c.running == pair[:1] and paged.running == pair[1:]
+    had = [len(story.new_ids) for story in pair]
+    pieces = auto.step()
+    steps = deployment.engines.C_STEPS
+    assert [len(story.new_ids) - n for story, n in zip(pair, had)] == [steps, 1], "C waits for each step of torch"
+    assert [story for story, _ in pieces] == pair[1:] + steps * pair[:1]
     for story in pair:
         auto.cancel(story)
     assert not auto.running and not auto.waiting
@@ -601,6 +606,7 @@ def test_where_a_story_is_told(chapter, engine_kinds):
     ("while paged.waiting and not paged.waiting[0].new_ids and", "while False and"),
     ("if sequence in engine.running or sequence in engine.waiting:", "if sequence in engine.waiting:"),
     ("            pieces += now\n", "            pieces = now\n"),
+    ("C_STEPS if both and", "2 if both and"),
 ])
 def test_slips_between_two_engines_are_noticed(chapter, engine_kinds, planted, old, new):
     auto = planted("engines", old, new).Engines(engine_kinds["auto"].engines, 4, c_slots=1)
