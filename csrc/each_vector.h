@@ -10,13 +10,15 @@
 //     VECTOR, LANES    a vector's type, and how many numbers it holds
 //     WIDTH            how many vectors wide a block of sums is that still fits the registers, with six rows
 //     LOAD STORE ALL   from memory, to memory, one number in all lanes
-//     ADD SUB MUL DIV MAX EXP, FMA(a, b, c) = a b + c, KEEP(x, y, a, b) = a where x >= y, else b
+//     LOADN STOREN     of the first n numbers, n < LANES; the rest of what is loaded is 0
+//     ADD SUB MUL DIV MAX SQRT EXP, FMA(a, b, c) = a b + c, KEEP(x, y, a, b) = a where x >= y, else b
 //
 // plain is there on every machine. Which others it can run is asked at run time, before one is called.
 
 #ifndef EACH_VECTOR_H
 #define EACH_VECTOR_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "vecmath.h"
@@ -34,6 +36,23 @@ static inline Four choose_four(FourBits first, Four a, Four b) {
 }
 
 static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), exp32(x[2]), exp32(x[3])}; }
+static inline Four sqrt_four(Four x) { return (Four){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])}; }
+
+static inline Four load_some(const float *p, int64_t n) {
+    Four x = {0};
+    for (int64_t i = 0; i < n; i++) x[i] = p[i];
+    return x;
+}
+
+static inline void store_some(float *p, Four x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) p[i] = x[i];
+}
+
+#if defined(__x86_64__)
+AVX2_CODE __m256i first_of_256(int64_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
 
 #endif
 
@@ -44,6 +63,8 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #define WIDTH 2
 #define LOAD(p) (*(const Four *)(p))
 #define STORE(p, x) (*(Four *)(p) = (x))
+#define LOADN(p, n) load_some(p, n)
+#define STOREN(p, x, n) store_some(p, x, n)
 #define ALL(x) ((Four){x, x, x, x})
 #define ADD(a, b) ((a) + (b))
 #define SUB(a, b) ((a) - (b))
@@ -53,6 +74,7 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #define MAX(a, b) choose_four((a) > (b), a, b)
 #define KEEP(x, y, a, b) choose_four((x) >= (y), a, b)
 #define EXP(x) exp_four(x)
+#define SQRT(x) sqrt_four(x)
 #include VECTOR_CODE
 
 #if defined(__x86_64__)
@@ -63,6 +85,8 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #undef WIDTH
 #undef LOAD
 #undef STORE
+#undef LOADN
+#undef STOREN
 #undef ALL
 #undef ADD
 #undef SUB
@@ -72,6 +96,7 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #undef MAX
 #undef KEEP
 #undef EXP
+#undef SQRT
 
 #define PATH avx2
 #define TARGET __attribute__((target("avx2,fma")))
@@ -80,6 +105,8 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #define WIDTH 2
 #define LOAD(p) _mm256_loadu_ps(p)
 #define STORE(p, x) _mm256_storeu_ps(p, x)
+#define LOADN(p, n) _mm256_maskload_ps(p, first_of_256(n))
+#define STOREN(p, x, n) _mm256_maskstore_ps(p, first_of_256(n), x)
 #define ALL(x) _mm256_set1_ps(x)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define SUB(a, b) _mm256_sub_ps(a, b)
@@ -89,6 +116,7 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #define MAX(a, b) _mm256_max_ps(a, b)
 #define KEEP(x, y, a, b) _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GE_OQ))
 #define EXP(x) exp256(x)
+#define SQRT(x) _mm256_sqrt_ps(x)
 #include VECTOR_CODE
 
 #undef PATH
@@ -98,6 +126,8 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #undef WIDTH
 #undef LOAD
 #undef STORE
+#undef LOADN
+#undef STOREN
 #undef ALL
 #undef ADD
 #undef SUB
@@ -107,6 +137,7 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #undef MAX
 #undef KEEP
 #undef EXP
+#undef SQRT
 
 #define PATH avx512
 #define TARGET __attribute__((target("avx512f")))
@@ -115,6 +146,8 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #define WIDTH 4
 #define LOAD(p) _mm512_loadu_ps(p)
 #define STORE(p, x) _mm512_storeu_ps(p, x)
+#define LOADN(p, n) _mm512_maskz_loadu_ps(mask_of(n), p)
+#define STOREN(p, x, n) _mm512_mask_storeu_ps(p, mask_of(n), x)
 #define ALL(x) _mm512_set1_ps(x)
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define SUB(a, b) _mm512_sub_ps(a, b)
@@ -124,6 +157,7 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #define MAX(a, b) _mm512_max_ps(a, b)
 #define KEEP(x, y, a, b) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), b, a)
 #define EXP(x) exp512(x)
+#define SQRT(x) _mm512_sqrt_ps(x)
 #include VECTOR_CODE
 #endif
 
@@ -134,6 +168,8 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #undef WIDTH
 #undef LOAD
 #undef STORE
+#undef LOADN
+#undef STOREN
 #undef ALL
 #undef ADD
 #undef SUB
@@ -143,4 +179,5 @@ static inline Four exp_four(Four x) { return (Four){exp32(x[0]), exp32(x[1]), ex
 #undef MAX
 #undef KEEP
 #undef EXP
+#undef SQRT
 #undef VECTOR_CODE

@@ -10,12 +10,12 @@
 #define _GNU_SOURCE  // for linear.h: large pages
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "generate.h"
 #include "stream.h"
+#include "timing.h"
 
 #define MODEL "deployment/weights/storyteller"
 enum { MOST_SLOTS = 16, MOST_STOPS = 64, BLOCK = 128 };
@@ -286,12 +286,6 @@ static int64_t chat(Generator *g, const Request *a) {
 }
 
 // --- all together --------------------------------------------------------------------------------------------------
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 int main(int argc, char **argv) {
     Request a = read_arguments(argc, argv);

@@ -1,4 +1,4 @@
-// A clock and a median: what every benchmark in csrc needs.
+// Clocks and a median.
 
 #ifndef TIMING_H
 #define TIMING_H
@@ -11,6 +11,15 @@
 static inline double cpu_seconds(void) {
     return (double)clock() / CLOCKS_PER_SEC;
 }
+
+#if defined(_POSIX_C_SOURCE) || defined(_GNU_SOURCE)  // an includer who needs it defines one of them
+// Seconds on the wall's clock, from some beginning.
+static inline double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+#endif
 
 static inline int by_size(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;

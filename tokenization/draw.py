@@ -2,22 +2,24 @@
 
 from html import escape
 
+from graphemes import columns
+
 # Light colors that black text reads well on; neighbors differ in lightness too, for color-blind readers.
 COLORS = ("#cfe8f7", "#fde3b5", "#cdeedd", "#f8d3e4", "#f9f3b0")
 LETTER, HEIGHT = 9.0, 22  # of one letter of the monospaced font, and of one line, in pixels
 
 
 def shown(piece):
-    """A piece as it is printed: spaces and line ends become visible signs."""
-    return piece.replace(" ", "␣").replace("\n", "⏎")
+    """A piece as it is printed: spaces, tabs and line ends become visible signs."""
+    return piece.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
 
 
 def box(x, y, piece, color):
     """One piece at (x, y): (SVG text, width in pixels)."""
     text = shown(piece)
-    width = LETTER * len(text) + 6
+    width = LETTER * columns(text) + 6
     return (f'<rect x="{x:.1f}" y="{y}" width="{width - 1:.1f}" height="{HEIGHT - 3}" rx="3" fill="{color}"/>'
-            f'<text x="{x + 3:.1f}" y="{y + 14}" textLength="{LETTER * len(text):.1f}">{escape(text)}</text>',
+            f'<text x="{x + 3:.1f}" y="{y + 14}" textLength="{width - 6:.1f}">{escape(text)}</text>',
             width)  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The chapter's exercises, to be written here. The README says what each is about.
 
-    python tokenization/exercises.py                      which of them pass
-    pytest tests/test_tokenization.py --mine -k answers   the same, with pytest's reports
+    python tokenization/exercises.py                             which of them pass
+    pytest tests/test_tokenization_lesson.py --mine -k answers   the same, with pytest's reports
 """
 
 import sys
@@ -9,12 +9,20 @@ import sys
 from checks import CHECKS, run_checks
 
 
-def complete_length(data):
-    """How many bytes at the beginning of `data` are whole characters.
+def cut_to_bytes(text, limit):
+    """The longest beginning of `text` that has at most `limit` bytes in UTF-8 and tears no character.
 
-    data: UTF-8 that was cut somewhere, maybe inside its last character. Returns an int from 0 to
-    len(data): data[:complete_length(data)] can be decoded, and nothing more of it can. The heart of
-    StreamDecoder; do it with the bits of the bytes, without decoding.
+    text: str; limit: an int of at least 0. A character is what a reader takes for one: a letter with its marks, a flag, a
+    family, a syllable, so a grapheme cluster. Returns a str, which may be empty. Every database needs it.
+    """
+    raise NotImplementedError
+
+
+def right_digits():
+    """A split pattern like GPT-4's (PATTERN in tokenizer.py), but with numbers cut in threes from the right.
+
+    1234567 is 1, 234, 567, as people write it with commas, and no longer 123, 456, 7. All else stays as it is. Returns a
+    str, a regular expression for the library `regex`.
     """
     raise NotImplementedError
 
@@ -34,6 +42,15 @@ def merges_from_ranks(ranks):
 
     ranks as above. Returns [(left, right)] as pairs of bytes, in order of rank, one for each token of
     two bytes or more. By this a file of tiktoken's becomes a tokenizer.json.
+    """
+    raise NotImplementedError
+
+
+def piece_starts(letters, spaces, n):
+    """Where pieces begin in a text of n letters and spaces, without a loop: the trick of csrc/split_fast.h.
+
+    letters, spaces: whole numbers; bit k says whether character k is a letter, a space. Returns a number whose bit k says
+    whether a piece begins at character k. Pieces are those of ` ?\\p{L}+|\\s+(?!\\S)|\\s+`. Use <<, >>, &, |, ~ only.
     """
     raise NotImplementedError
 

@@ -6,18 +6,24 @@
 import sys
 
 from checks import CHECKS, run_checks
+from graphemes import graphemes
+from tokenizer import PATTERN
 
 
-def complete_length(data):
-    """The last character begins at the last byte that is not 10xxxxxx; its first bits say how long it is."""
-    start = len(data) - 1
-    while start >= 0 and data[start] & 0b1100_0000 == 0b1000_0000:
-        start -= 1
-    if start < 0:
-        return 0
-    first = data[start]
-    length = 1 if first < 0b1100_0000 else 2 if first < 0b1110_0000 else 3 if first < 0b1111_0000 else 4
-    return len(data) if start + length <= len(data) else start
+def cut_to_bytes(text, limit):
+    """Cluster by cluster, as long as the bytes last."""
+    kept = []
+    for cluster in graphemes(text):
+        limit -= len(cluster.encode("utf-8"))
+        if limit < 0:
+            break
+        kept.append(cluster)
+    return "".join(kept)
+
+
+def right_digits():
+    """One to three digits, after which only whole threes follow up to the number's end."""
+    return PATTERN.replace(r"\p{N}{1,3}", r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))")
 
 
 def encode_by_rank(word, ranks):
@@ -40,6 +46,14 @@ def merges_from_ranks(ranks):
             merges.append((by_rank[left], by_rank[right]))
         known[token] = ranks[token]
     return merges
+
+
+def piece_starts(letters, spaces, n):
+    """Three kinds of beginnings."""
+    words = letters & ~(letters << 1) & ~(spaces << 1)  # a word without a space before it
+    runs = spaces & ~(spaces << 1)  # the first of several spaces
+    last = spaces & (letters >> 1)  # the last one, where a word follows
+    return words | runs | last
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ ends of stories longer than the context cost is counted, not hidden.
 """
 
 import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -122,6 +124,43 @@ def bits_per_byte(model, stories, encoded, batch_tokens=8192, dtype=torch.float3
         done += len(group)
     model.train(was_training)
     return bits / sum(len(story.encode("utf-8")) for story in stories)
+
+
+@dataclass
+class Corpus:
+    """What train.py reads, whether its texts are in memory (story_corpus) or mapped from files (stream.py)."""
+
+    identity: list  # arrays whose checksum tells one corpus from another
+    valid: tuple  # (texts, encoded texts) to test on
+    batches: Callable  # batches(start): from step `start` on and without end, each step's parts (inputs, targets)
+    read_valid: Callable  # read_valid(folder): the same as `valid` of any folder
+    passes: float  # how often a run sees each token
+    told: str  # what was read, in words
+
+
+def story_corpus(args, tokenizer):
+    """All stories of the folders args.data, in memory."""
+    texts = {split: [s for folder in args.data for s in load_split(folder, split)] for split in ("train", "valid")}
+    encoded = {split: encode_stories(stories, tokenizer) for split, stories in texts.items()}
+    tokens = sum(len(s) - 1 for s in encoded["train"])
+    padding, cut = waste(encoded["train"], args.context)
+
+    def batches(start):
+        plan = batch_plan(encoded["train"], args.context, args.batch_size, args.seed)
+        for indices in islice(plan, start, None):  # the first ones an earlier run has done
+            size = -(-len(indices) // args.accumulate)
+            yield [make_batch(encoded["train"], indices[i: i + size], args.context)
+                   for i in range(0, len(indices), size)]
+
+    def read_valid(folder):
+        valid = load_split(folder, "valid")
+        return valid, encode_stories(valid, tokenizer)
+
+    return Corpus(encoded["train"], (texts["valid"], encoded["valid"]), batches, read_valid,
+                  args.steps * args.batch_size * (1 - padding) / tokens,
+                  f"read {', '.join(args.data)}: {len(texts['train']):,} stories to train on ({tokens:,} tokens), "
+                  f"{len(texts['valid']):,} to test; of the positions {padding:.1%} are padding, {cut:.1%} of the tokens "
+                  "are cut")
 
 
 def padding_of(lengths, rows_of):

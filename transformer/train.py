@@ -11,6 +11,7 @@ Shapes: B sequences, T tokens, V vocabulary, C width.
     python transformer/train.py                          two and a half minutes on two cores: the embedded stories
     python transformer/train.py --preset smoke           seconds: does everything work?
     python transformer/train.py --data out/datasets/tinystories --preset gpu --depth 12
+    python transformer/train.py --preset gpt2-124m --tokenizer FILE       GPT-2 as gpt2_124m.md tells: hours on a GPU
 
 It writes config.json, model.safetensors, tokenizer.json (the model) and training.safetensors
 (what --resume needs) to --out, and appends its result to out/scoreboard.jsonl.
@@ -20,7 +21,6 @@ Papers: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2017); J
 the constant learning rate with a decay at its end.
 """
 
-import argparse
 import math
 import signal
 import sys
@@ -33,21 +33,18 @@ import torch
 from tqdm import tqdm
 
 from checkpoint import load_model, save_checkpoint
-from cli import UserError, append_score, non_negative_float, non_negative_int, positive_int, probability, run
-from data import batch_plan, bits_per_byte, encode_stories, make_batch, waste
+from cli import UserError, append_score, run
+from data import bits_per_byte, story_corpus
+from gpt2_124m import WANTS_TOKENIZER, build_gpt2, save_gpt2_folder
 from hardware import choose_device
 from model import Storyteller, from_depth
 from plot import plot_curve
+from presets import PRESETS, parse  # noqa: F401
 from resume import load_training, save_training
 from sample import tell
-from stories import load_split
+from stream import stream_corpus
 from tokenizer import load_tokenizer
 
-PRESETS = {  # what --preset sets; each can still be set by hand, and the steps follow the depth
-    "smoke": {"depth": 2, "steps": 20, "batch_size": 1024, "context": 128, "eval_stories": 20},
-    "cpu": {"depth": 3, "steps": 650, "batch_size": 2048, "context": 512, "eval_stories": 100},
-    "gpu": {"depth": 12, "steps": 20000, "batch_size": 131072, "context": 512, "eval_stories": 4000},
-}
 TABLE_RATE = 11.0
 
 
@@ -66,8 +63,9 @@ def make_optimizers(model, kind, weight_decay, steps):
     AdamW takes steps TABLE_RATE times as large: a row of the table moves only where its token occurs. Muon's
     momentum remembers a 130th of all steps, at least 5 and at most 20: a short run has no time for a long memory.
     """
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." in name]
-    table = [p for name, p in model.named_parameters() if p.dim() == 2 and ".layers." not in name]
+    inside = {name: ".layers." in f".{name}" or ".h." in name for name, _ in model.named_parameters()}  # a block
+    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and inside[name]]
+    table = [p for name, p in model.named_parameters() if p.dim() == 2 and not inside[name]]
     norms = [p for p in model.parameters() if p.dim() < 2]
     if kind == "muon":
         adam = [{"params": table + norms, "weight_decay": 0.0, "rate": TABLE_RATE}]
@@ -111,63 +109,6 @@ def choose_dtype(name, device):
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
 
 
-def steps_at(depth, batch_size, preset):
-    """So many steps that each parameter sees as many tokens as in the preset, whose steps fit its own depth."""
-    with torch.device("meta"):  # shapes only
-        small, large = (Storyteller(from_depth(d)).count_parameters() for d in (preset["depth"], depth))
-    return max(1, round(preset["steps"] * large / small * preset["batch_size"] / batch_size))
-
-
-def parse(argv):
-    parser = argparse.ArgumentParser(description="Trains a Storyteller on a folder of stories.")
-    add = parser.add_argument
-    add("--data", nargs="+", default=["datasets/stories"], metavar="FOLDER",
-        help="folders with train.txt and valid.txt; several are mixed (default datasets/stories)")
-    add("--score", nargs="+", default=[], metavar="FOLDER", help="more folders on whose valid.txt the end is scored")
-    add("--out", default="out/transformer", help="where the model folder is written (default out/transformer)")
-    add("--tokenizer", default="tokenization/tokenizer.json", help="a tokenizer.json (default the course's own)")
-    add("--preset", choices=PRESETS, default="cpu", help="sizes for a try, a laptop, a GPU (default cpu)")
-    add("--depth", type=positive_int, help="the one dial: layers; width, heads, learning rate and steps follow")
-    add("--layers", type=positive_int, help="layers, where they are not to be the depth")
-    add("--steps", type=positive_int, help="training steps; the default grows with the model's parameters")
-    add("--batch-size", type=positive_int, help="tokens in one step, over all its stories")
-    add("--context", type=positive_int, help="the most tokens the model sees at once")
-    add("--accumulate", type=positive_int, default=1, help="cut each batch into this many parts, for less memory")
-    add("--learning-rate", type=non_negative_float, help="the peak; the default follows from the width")
-    add("--optimizer", choices=("muon", "adamw"), default="muon", help="default muon")
-    add("--weight-decay", type=non_negative_float, default=0.1, help="default 0.1")
-    add("--warmup", type=non_negative_int, help="steps until the learning rate's peak (default 50, a tenth of a short run)")
-    add("--decay", type=probability, default=0.6, help="the last share of the steps, in which it falls to 0 (default 0.6)")
-    add("--clip", type=non_negative_float, default=1.0, help="the largest norm of a gradient; 0 is no limit (default 1)")
-    add("--dropout", type=probability, default=0.0, help="share of numbers dropped in training (default 0)")
-    add("--init", metavar="FOLDER", help="begin with this model folder's weights instead of random ones")
-    add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto", help="of the matrix products (default auto)")
-    add("--device", default="auto", help="cuda, mps, cpu or auto (default auto)")
-    add("--threads", type=positive_int, help="CPU threads (default all cores)")
-    add("--seed", type=non_negative_int, default=0, help="decides weights, order and dropout (default 0)")
-    add("--eval-stories", type=positive_int, help="stories of valid.txt used along the way; the end uses all")
-    add("--eval-every", type=positive_int, default=150, help="steps between evaluations (default 150)")
-    add("--save-every", type=positive_int, default=150, help="steps between checkpoints (default 150)")
-    add("--resume", action="store_true", help="go on from the last checkpoint in --out, exactly")
-    add("--plot", metavar="FILE", help="draw the curve of the training as SVG or PNG")
-    args = parser.parse_args(argv)
-    preset, steps = PRESETS[args.preset], args.steps
-    for name, value in preset.items():
-        if getattr(args, name) is None:
-            setattr(args, name, value)
-    if steps is None:
-        args.steps = steps_at(args.depth, args.batch_size, preset)
-    if args.warmup is None:
-        args.warmup = min(50, args.steps // 10)
-    if args.context < 16:
-        parser.error("--context must be at least 16 tokens")
-    if args.plot and not args.plot.endswith((".svg", ".png")):
-        parser.error("--plot takes a file that ends in .svg or .png")
-    if args.learning_rate is None:  # wider layers want smaller steps
-        args.learning_rate = 4.8e-3 * (256 / from_depth(args.depth).hidden_size) ** 0.5
-    return args
-
-
 @contextmanager
 def asked_to_stop():
     """A list that Ctrl-C and SIGTERM fill, in place of ending the program in the middle of a step."""
@@ -180,19 +121,13 @@ def asked_to_stop():
             signal.signal(number, handler)
 
 
-def train(args, model, optimizers, stories, evaluate, save, start, history, stop):
+def train(args, model, optimizers, batches, evaluate, save, start, history, stop):
     """The loop. Ends early, after a whole step and saved, where something is in `stop`; returns the steps done."""
-    context, dtype = model.config.max_position_embeddings, choose_dtype(args.dtype, next(model.parameters()).device)
-    plan = batch_plan(stories, context, args.batch_size, args.seed)
-    for _ in range(start):
-        next(plan)  # the steps that an earlier run has done
-    done = start
+    dtype, done = choose_dtype(args.dtype, next(model.parameters()).device), start
     bar = tqdm(range(start, args.steps), initial=start, total=args.steps, unit="step", smoothing=0.05, disable=None)
     mark, tokens, losses = time.perf_counter(), 0, []
     for step in bar:
-        indices = next(plan)
-        size = -(-len(indices) // args.accumulate)
-        parts = [make_batch(stories, indices[i: i + size], context) for i in range(0, len(indices), size)]
+        parts = next(batches)
         lr = learning_rate_at(step, args.steps, args.learning_rate, args.warmup, args.decay)
         losses.append(train_step(model, optimizers, parts, lr, args.clip, dtype))
         if not math.isfinite(losses[-1]):
@@ -245,45 +180,44 @@ def main(argv=None):
         Path(args.out).mkdir(parents=True, exist_ok=True)  # now, and not after an hour of training
     except OSError as error:
         raise UserError(f"--out {args.out}: {error.strerror}") from None
+    gpt2 = args.preset == "gpt2-124m"  # another model, other data, another layout; all else is the same
+    if args.tokenizer is None:
+        raise UserError(WANTS_TOKENIZER)
     tokenizer = load_tokenizer(args.tokenizer)
-    texts = {split: [s for folder in args.data for s in load_split(folder, split)] for split in ("train", "valid")}
-    encoded = {split: encode_stories(stories, tokenizer) for split, stories in texts.items()}
-    tokens = sum(len(s) - 1 for s in encoded["train"])
-    padding, cut = waste(encoded["train"], args.context)
-    print(f"read {', '.join(args.data)}: {len(texts['train']):,} stories to train on ({tokens:,} tokens), "
-          f"{len(texts['valid']):,} to test; of the positions {padding:.1%} are padding, {cut:.1%} of the tokens are cut")
+    corpus = (stream_corpus if gpt2 else story_corpus)(args, tokenizer)
+    print(corpus.told)
 
-    model = build(args, tokenizer.n_vocab).to(device).train()
+    model = (build_gpt2 if gpt2 else build)(args, tokenizer.n_vocab).to(device).train()
     config, optimizers = model.config, make_optimizers(model, args.optimizer, args.weight_decay, args.steps)
     print(f"built {model.count_parameters():,} parameters: {config.num_hidden_layers} layers, width {config.hidden_size}, "
           f"{config.num_attention_heads} heads; on {device} in {choose_dtype(args.dtype, device)}, "
           f"{torch.get_num_threads()} threads; {args.steps} steps of about {args.batch_size:,} tokens, "
-          f"{args.steps * args.batch_size * (1 - padding) / tokens:.1f} passes over the stories")
+          f"{corpus.passes:.1f} passes over the stories")
 
     resume_file, history, start = Path(args.out) / "training.safetensors", [], 0
     if args.resume:
-        start, history = load_training(resume_file, args, encoded["train"], model, optimizers)
+        start, history = load_training(resume_file, args, corpus.identity, model, optimizers)
         print(f"going on after step {start}" if start else "no checkpoint yet: starting from the beginning")
 
     def sample(tokens):
         return tell(model, tokenizer, "Once upon a time", tokens, seed=args.seed)
 
     def evaluate(count=args.eval_stories):
-        step = max(1, len(texts["valid"]) // count)  # evenly spread, so that every folder is in it
-        return bits_per_byte(model, texts["valid"][::step], encoded["valid"][::step],
-                             dtype=choose_dtype(args.dtype, device)), sample(24)
+        texts, encoded = corpus.valid
+        step = max(1, len(texts) // count)  # evenly spread, so that every folder is in it
+        return bits_per_byte(model, texts[::step], encoded[::step], dtype=choose_dtype(args.dtype, device)), sample(24)
 
     def save(step):
-        save_training(resume_file, args, encoded["train"], model, optimizers, step, history)
-        save_checkpoint(args.out, model, args.tokenizer)
+        save_training(resume_file, args, corpus.identity, model, optimizers, step, history)
+        (save_gpt2_folder if gpt2 else save_checkpoint)(args.out, model, args.tokenizer)
 
     if start == 0:
         print(f"before training it says: {sample(12)!r}")
     began = time.perf_counter()
     with asked_to_stop() as stop:
-        done = train(args, model, optimizers, encoded["train"], evaluate, save, start, history, stop)
+        done = train(args, model, optimizers, corpus.batches(start), evaluate, save, start, history, stop)
     if start == args.steps:  # a run that was killed just before it had written the model
-        save_checkpoint(args.out, model, args.tokenizer)
+        (save_gpt2_folder if gpt2 else save_checkpoint)(args.out, model, args.tokenizer)
     if done < args.steps:
         print(f"stopped after step {done}, saved; go on with the same command and --resume")
         return
@@ -291,9 +225,9 @@ def main(argv=None):
     if args.plot:
         plot_curve(history, args.plot)
     for folder in dict.fromkeys(args.data + args.score):
-        valid = load_split(folder, "valid")
-        bpb = bits_per_byte(model, valid, encode_stories(valid, tokenizer))
-        append_score("transformer", f"Storyteller, {model.count_parameters() / 1e6:.1f}M", folder, bpb)
+        bpb = bits_per_byte(model, *corpus.read_valid(folder))
+        name = f"{'GPT-2' if gpt2 else 'Storyteller'}, {model.count_parameters() / 1e6:.1f}M"
+        append_score("transformer", name, folder, bpb)
         print(f"{bpb:.4f} bits per byte on {folder}/valid.txt")
     print(f"the model is in {args.out}")
 
