@@ -6,7 +6,7 @@ same batches and, where they share a tensor, the same first numbers, so that dif
 Left out on purpose: sizes at which these changes were invented. A change that is noise here may matter there.
 Shapes: those of variants.py; S seeds.
 
-    python transformer/ablations.py               a minute and a half on two cores: tiny models, beginnings of stories
+    python transformer/ablations.py               two minutes on two cores: tiny models, beginnings of stories
     python transformer/ablations.py --plot        also draws transformer/figures/ablations.svg
     python transformer/ablations.py --width 96 --layers 3 --vocab 2048 --context 256 --batch-size 2048 --steps 250 \\
         --resume --plot                           the lesson's own numbers: about twenty minutes on two quiet cores
@@ -234,7 +234,7 @@ def parse(argv):
     add("--heads", type=positive_int, default=4, help="H (default 4); grouped, half as many key heads")
     add("--vocab", type=positive_int, default=1024, help="the course's first so many tokens (default 1024)")
     add("--context", type=positive_int, default=128, help="stories are cut to so many tokens (default 128)")
-    add("--steps", type=positive_int, default=100, help="steps of each training (default 100)")
+    add("--steps", type=positive_int, default=80, help="steps of each training (default 80)")
     add("--batch-size", type=positive_int, default=1024, help="tokens in one step (default 1024)")
     add("--optimizer", choices=("muon", "adamw"), default="muon", help="as in train.py (default muon)")
     add("--rates", type=non_negative_float, nargs="+", default=[8e-3, 4e-3], metavar="RATE",

@@ -5,7 +5,7 @@ Mistral, Mixtral or Gemma by its row (family_models.py). BERT and T5, which read
 Left out on purpose: dropout, and what a family adds to its training (data, schedules, tuning by people's wishes).
 Shapes: B sequences, T tokens, V vocabulary, C width, H query heads, K key and value heads, D width of a head, L blocks.
 
-    python transformer/families.py              the table, 36 sizes counted and checked, small ones trained; 70 s
+    python transformer/families.py              the table, 36 sizes counted and checked, small ones trained; 45 s
     python transformer/families.py --steps 0    the table and the counts only; five seconds
     python transformer/families.py --plot       draws transformer/figures/families.svg
 

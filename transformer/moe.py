@@ -5,7 +5,7 @@ no balancing, with the loss, with the bias, dense with all parameters), and a lo
 Left out on purpose: experts spread over machines, which is why balance matters so much (chapter distributed).
 Shapes: N tokens, C width, E experts, k of them a token, L layers.
 
-    python transformer/moe.py                 about a minute and a half on two cores: 100 small steps each
+    python transformer/moe.py                 a minute and a quarter on two cores: 100 small steps each
     python transformer/moe.py --plot          also draws transformer/figures/experts_load.svg and experts_who.svg
     python transformer/moe.py --steps 400     the longer run of the lesson: six minutes of one core
 

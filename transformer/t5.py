@@ -7,7 +7,7 @@ layer of its own. Left out on purpose: dropout, SentencePiece (the course's toke
 it), and the cache of keys and values, which comes in chapter inference; the encoder's states are kept already.
 Shapes: B rows, S tokens that are read, T that are told, V vocabulary, C width (d_model), H heads of D (d_kv), L blocks.
 
-    python transformer/t5.py                  the buckets, the sizes, a small one trained, blanks filled; 50 seconds
+    python transformer/t5.py                  the buckets, the sizes, a small one trained, blanks filled; 25 seconds
     python transformer/t5.py --steps 20       a quick look
     python transformer/t5.py --gated          T5 1.1 in place of 1.0
 
