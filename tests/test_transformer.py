@@ -1096,9 +1096,14 @@ def test_the_other_scripts_run(tr, root, monkeypatch, capsys):
 # --- exercises ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["windowed_attention", "from_interleaved"])
+@pytest.mark.parametrize("name", ["windowed_attention", "from_interleaved", "to_grouped", "words_to_tell"])
 def test_answers(answers, tr, name):
     tr.checks.CHECKS[name](getattr(answers("transformer"), name))
+
+
+def always_masked(inputs, targets, mask):
+    """Every id that is asked for becomes the mask."""
+    return np.where(targets == -1, inputs, mask), targets
 
 
 def test_checks_notice_wrong_answers(tr, capsys):
@@ -1107,6 +1112,10 @@ def test_checks_notice_wrong_answers(tr, capsys):
         "windowed_attention": [lambda q, k, v, w: attention(q, k, v), lambda q, k, v, w: v,
                                lambda q, k, v, w: tr.solutions.windowed_attention(q, k, v, w + 1)],
         "from_interleaved": [lambda w, h: w, lambda w, h: solution(w, 1), lambda w, h: solution(solution(w, h), h)],
+        "to_grouped": [lambda w, h, k: w, lambda w, h, k: w[: k * len(w) // h],
+                       lambda w, h, k: w.view(h // k, k, -1, w.shape[1]).mean(0).reshape(-1, w.shape[1])],
+        "words_to_tell": [lambda ids, mask, rng: (ids, ids), lambda ids, mask, rng: (ids, np.full(len(ids), -1)),
+                          lambda ids, mask, rng: always_masked(*tr.solutions.words_to_tell(ids, mask, rng), mask)],
     }  # fmt: skip
     assert wrong.keys() == tr.checks.CHECKS.keys()
     for name, answers in wrong.items():
@@ -1116,4 +1125,4 @@ def test_checks_notice_wrong_answers(tr, capsys):
     assert tr.checks.run_checks(tr.solutions, tr.checks.CHECKS) == 0
     assert tr.checks.run_checks(tr.exercises, tr.checks.CHECKS) == 0
     out = capsys.readouterr().out
-    assert out.count("passes") == 2 and (out.count("not written yet") == 2 or "wrong" in out)
+    assert out.count("passes") == 4 and (out.count("not written yet") == 4 or "wrong" in out)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from model import causal_attention, rotary_tables, rotate
@@ -49,9 +50,48 @@ def check_from_interleaved(answer):
         assert torch.equal(mine[0].sort(0).values, w_q.sort(0).values), "only the order of the rows may change"
 
 
+def check_to_grouped(answer):
+    """Where the heads of a group are equal, the grouped model is the old one; else it has their mean."""
+    generator = torch.Generator().manual_seed(5)
+    for heads, kv_heads, D, C in ((4, 2, 3, 8), (6, 2, 2, 5), (8, 1, 4, 8), (3, 3, 2, 4)):
+        few = torch.randn(kv_heads, D, C, generator=generator)
+        same = few.repeat_interleave(heads // kv_heads, dim=0).reshape(heads * D, C)
+        got = answer(same, heads, kv_heads)
+        assert got.shape == (kv_heads * D, C), f"the shape should be {(kv_heads * D, C)}, not {tuple(got.shape)}"
+        assert torch.allclose(got, few.reshape(-1, C), atol=1e-6), "heads that are equal should stay what they are"
+        any_heads = torch.randn(heads * D, C, generator=generator)
+        got = answer(any_heads, heads, kv_heads).view(kv_heads, D, C)
+        for group in range(kv_heads):
+            size = heads // kv_heads
+            wanted = sum(any_heads[h * D: h * D + D] for h in range(group * size, group * size + size)) / size
+            assert torch.allclose(got[group], wanted, atol=1e-5), f"key head {group}: not the mean of its {size} heads"
+
+
+def check_words_to_tell(answer):
+    """Counts what was asked for and how, over many texts."""
+    rng, mask, kinds = np.random.default_rng(6), 500, np.zeros(3)
+    for length in [1, 3, 4, 20, 31] + [200] * 40:
+        ids = rng.integers(mask, size=length)
+        before = ids.copy()
+        inputs, targets = answer(ids, mask, rng)
+        assert np.array_equal(ids, before), "the ids were changed; work on a copy"
+        assert len(inputs) == len(targets) == length, f"{length} ids should give {length} inputs and targets"
+        asked = np.asarray(targets) != -1
+        assert asked.sum() == round(0.15 * length), f"of {length} ids {round(0.15 * length)} should be asked for"
+        assert np.array_equal(targets[asked], ids[asked]), "a target is the id that stood there"
+        assert np.array_equal(inputs[~asked], ids[~asked]), "what is not asked for should stay"
+        assert ((0 <= inputs) & (inputs <= mask)).all(), "an input is an id below the mask, or the mask"
+        masked, stays = inputs[asked] == mask, inputs[asked] == ids[asked]
+        kinds += [masked.sum(), stays.sum(), (~masked & ~stays).sum()]
+    shares = kinds / kinds.sum()
+    assert np.abs(shares - [0.8, 0.1, 0.1]).max() < 0.04, f"masked, left, replaced: {shares.round(2)}, not 0.8, 0.1, 0.1"
+
+
 CHECKS = {
     "windowed_attention": check_windowed_attention,
     "from_interleaved": check_from_interleaved,
+    "to_grouped": check_to_grouped,
+    "words_to_tell": check_words_to_tell,
 }
 
 

@@ -28,5 +28,24 @@ def from_interleaved(weight, heads):
     raise NotImplementedError
 
 
+def to_grouped(weight, heads, kv_heads):
+    """The k_proj or v_proj of a model with `heads` key heads, for one with fewer: the mean of those that will share.
+
+    weight: (heads * D, C); returns (kv_heads * D, C). Query heads 0 … heads / kv_heads - 1 share the first one, and so
+    on, as in model.py. So older models were turned into grouped ones, before a little more training (Ainslie et al., 2023).
+    """
+    raise NotImplementedError
+
+
+def words_to_tell(ids, mask, rng):
+    """BERT's question: 15 % of the ids, rounded, are asked for. Returns inputs and targets, both (T,) int64.
+
+    targets: the id where it is asked for, -1 elsewhere. Of those asked for, in inputs, about 80 % are `mask`, 10 % any id
+    below `mask`, 10 % what they were; all others stay. ids: (T,) int64, all below `mask`, which is the number of ordinary
+    ids; rng: a numpy.random.Generator. `ids` itself is left alone.
+    """
+    raise NotImplementedError
+
+
 if __name__ == "__main__":
     sys.exit(run_checks(sys.modules[__name__], CHECKS))

@@ -5,6 +5,7 @@
 
 import sys
 
+import numpy as np
 import torch
 
 from checks import CHECKS, run_checks
@@ -23,6 +24,24 @@ def from_interleaved(weight, heads):
     rows, C = weight.shape
     pairs = weight.view(heads, rows // heads // 2, 2, C)  # (heads, D/2, 2, C): the last but one is first or second
     return pairs.transpose(1, 2).reshape(rows, C)
+
+
+def to_grouped(weight, heads, kv_heads):
+    """The mean of the heads that are to share: (heads * D, C) as (kv_heads, heads / kv_heads, D, C)."""
+    rows, C = weight.shape
+    return weight.view(kv_heads, heads // kv_heads, rows // heads, C).mean(1).reshape(-1, C)
+
+
+def words_to_tell(ids, mask, rng):
+    """Fifteen per cent of the places; one lot each decides what stands there now."""
+    inputs, targets = ids.copy(), np.full(len(ids), -1)
+    asked = rng.permutation(len(ids))[: round(0.15 * len(ids))]
+    targets[asked] = ids[asked]
+    for place in asked:
+        lot = rng.random()
+        if lot < 0.9:  # the last tenth stays as it is
+            inputs[place] = mask if lot < 0.8 else rng.integers(mask)
+    return inputs, targets
 
 
 if __name__ == "__main__":
