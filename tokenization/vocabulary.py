@@ -7,7 +7,7 @@ the scoreboard. Left out on purpose: the best learning rate and the best model s
 taken for all. V tokens, C numbers a token, L layers, T tokens of a story.
 
     python tokenization/vocabulary.py                          under two minutes on two cores: 13 models, a moment each
-    python tokenization/vocabulary.py --steps 160 --plot      the run of the lesson, eight minutes, and its figure
+    python tokenization/vocabulary.py --steps 160 --plot      the run of the lesson, eleven minutes, and its figure
     python tokenization/vocabulary.py --data FOLDER --sizes 260 4096 --resume      go on after Ctrl-C
 
 Writes tokenizers, models and results.json to out/tokenization/vocabulary. Papers: Xue et al., "ByT5" (2022); Tao et al.,

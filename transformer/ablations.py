@@ -9,7 +9,7 @@ Shapes: those of variants.py; S seeds.
     python transformer/ablations.py               two minutes on two cores: tiny models, beginnings of stories
     python transformer/ablations.py --plot        also draws transformer/figures/ablations.svg
     python transformer/ablations.py --width 96 --layers 3 --vocab 2048 --context 256 --batch-size 2048 --steps 250 \\
-        --resume --plot                           the lesson's own numbers: about twenty minutes on two quiet cores
+        --resume                                  larger, with more tokens: some twenty minutes
 
 Each training adds a line to --out; with --resume those that are there already are not made again.
 
