@@ -66,22 +66,23 @@ class Engines:
                 engine.cancel(sequence)
 
     def step(self):
-        """At most one token for every story, where both tell some C_STEPS in C: [(sequence, piece of text)].
+        """At most one token for every story, C_STEPS in C where both engines tell: [(sequence, its piece of text)].
 
         A step of C is over long before one of torch, and would have to wait for it each time.
         """
         self.look()
         if len(self.engines) == 2:
             self.assign()
-        pieces, both = [], len(self.engines) == 2 and all(engine.running for engine in self.engines.values())
+        pieces, both = {}, len(self.engines) == 2 and all(engine.running for engine in self.engines.values())
         for name, engine in self.engines.items():
             for _ in range(C_STEPS if both and name == "c" else 1):
                 if not engine.running and not engine.waiting:
                     break
                 now = engine.step()
                 self.told[name] += sum(sequence.finish_reason is not None for sequence, _ in now)
-                pieces += now
-        return pieces
+                for sequence, piece in now:
+                    pieces[sequence] = pieces.get(sequence, "") + piece
+        return list(pieces.items())
 
     def look(self):
         """Whether the engine in C has come meanwhile, or the reason why it will not."""
