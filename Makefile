@@ -8,8 +8,8 @@ mlp          := by_hand.py mlp.py strided.py tensor.py matmul.py fit.py function
 attention    := by_hand.py attention.py softmax.py positions.py flash.py language.py maps.py induction.py \
                 linear_attention.py lightning.py recall.py
 transformer  := by_hand.py gpt2.py changes.py model.py variants.py ablations.py data.py train.py checkpoint.py sample.py \
-                in_c.py experts.py moe.py mixtral.py family_parts.py objectives.py bert.py t5.py families.py stream.py \
-                gpt2_124m.py "bench.py --quick"
+                in_c.py experts.py moe.py mixtral.py family_parts.py objectives.py bert.py t5.py family_table.py families.py \
+                stream.py gpt2_124m.py "bench.py --quick"
 tokenization := strings.py basic.py patterns.py bpe.py vocabulary.py in_c.py \
                 "unicode_table.py --out out/tokenization/unicode.h" "bench.py --quick"
 optimization :=
