@@ -76,108 +76,36 @@ AVX2_CODE __m256i first_of_256(int64_t n) {
 #define EXP(x) exp_four(x)
 #define SQRT(x) sqrt_four(x)
 #include VECTOR_CODE
+#include "no_words.h"
 
 #if defined(__x86_64__)
-#undef PATH
-#undef TARGET
-#undef VECTOR
-#undef LANES
-#undef WIDTH
-#undef LOAD
-#undef STORE
-#undef LOADN
-#undef STOREN
-#undef ALL
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef FMA
-#undef MAX
-#undef KEEP
-#undef EXP
-#undef SQRT
-
 #define PATH avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define VECTOR __m256
 #define LANES 8
 #define WIDTH 2
-#define LOAD(p) _mm256_loadu_ps(p)
-#define STORE(p, x) _mm256_storeu_ps(p, x)
 #define LOADN(p, n) _mm256_maskload_ps(p, first_of_256(n))
 #define STOREN(p, x, n) _mm256_maskstore_ps(p, first_of_256(n), x)
-#define ALL(x) _mm256_set1_ps(x)
-#define ADD(a, b) _mm256_add_ps(a, b)
-#define SUB(a, b) _mm256_sub_ps(a, b)
-#define MUL(a, b) _mm256_mul_ps(a, b)
-#define DIV(a, b) _mm256_div_ps(a, b)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm256_max_ps(a, b)
 #define KEEP(x, y, a, b) _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GE_OQ))
 #define EXP(x) exp256(x)
-#define SQRT(x) _mm256_sqrt_ps(x)
+#define INTRINSIC(name) _mm256_##name
+#include "x86_words.h"
 #include VECTOR_CODE
-
-#undef PATH
-#undef TARGET
-#undef VECTOR
-#undef LANES
-#undef WIDTH
-#undef LOAD
-#undef STORE
-#undef LOADN
-#undef STOREN
-#undef ALL
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef FMA
-#undef MAX
-#undef KEEP
-#undef EXP
-#undef SQRT
+#include "no_words.h"
 
 #define PATH avx512
 #define TARGET __attribute__((target("avx512f")))
 #define VECTOR __m512
 #define LANES 16
 #define WIDTH 4
-#define LOAD(p) _mm512_loadu_ps(p)
-#define STORE(p, x) _mm512_storeu_ps(p, x)
 #define LOADN(p, n) _mm512_maskz_loadu_ps(mask_of(n), p)
 #define STOREN(p, x, n) _mm512_mask_storeu_ps(p, mask_of(n), x)
-#define ALL(x) _mm512_set1_ps(x)
-#define ADD(a, b) _mm512_add_ps(a, b)
-#define SUB(a, b) _mm512_sub_ps(a, b)
-#define MUL(a, b) _mm512_mul_ps(a, b)
-#define DIV(a, b) _mm512_div_ps(a, b)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define MAX(a, b) _mm512_max_ps(a, b)
 #define KEEP(x, y, a, b) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), b, a)
 #define EXP(x) exp512(x)
-#define SQRT(x) _mm512_sqrt_ps(x)
+#define INTRINSIC(name) _mm512_##name
+#include "x86_words.h"
 #include VECTOR_CODE
+#include "no_words.h"
 #endif
 
-#undef PATH
-#undef TARGET
-#undef VECTOR
-#undef LANES
-#undef WIDTH
-#undef LOAD
-#undef STORE
-#undef LOADN
-#undef STOREN
-#undef ALL
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef FMA
-#undef MAX
-#undef KEEP
-#undef EXP
-#undef SQRT
 #undef VECTOR_CODE
