@@ -27,6 +27,7 @@ from safetensors.torch import save
 from torch import nn
 
 from atomic import write_atomic
+from brief import train_small
 from checkpoint import read_json, read_weights
 from cli import UserError, non_negative_int, positive_int, run
 from family_parts import Block, Family, count_parameters, initialize, may_look
@@ -252,22 +253,16 @@ def train_bert(told, tokenizer, steps, seed, causal=False, layers=2, width=64):
     with torch.no_grad():
         counts = np.bincount(all_ids(told), minlength=config.vocab_size) + 1.0
         model.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
-    tables = [model.words.weight, model.places.weight]
-    rest = [p for p in model.parameters() if not any(p is table for table in tables)]
-    optimizer = torch.optim.AdamW([{"params": tables, "rate": TABLE_RATE}, {"params": rest, "rate": 1}],
-                                  betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    for step in range(steps):
-        for group in optimizer.param_groups:  # rises for 30 steps, then falls to 0: a norm behind the sum needs it
-            group["lr"] = group["rate"] * LEARNING_RATE * min(1, (step + 1) / 30) * (1 - step / steps)
+
+    def loss_of(step):
         length = (SHORT, T)[step % 2]
-        batch = pair_batch(told, BATCH // length, rng, tokenizer, length)
-        words, follows = bert_loss(model, batch, causal)
-        optimizer.zero_grad()
-        (words + follows).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        words, follows = bert_loss(model, pair_batch(told, BATCH // length, rng, tokenizer, length), causal)
         losses.append(words.item())
-    return model.eval(), losses
+        return words + follows
+
+    train_small(model, [model.words.weight, model.places.weight], loss_of, steps, LEARNING_RATE, TABLE_RATE, warmup=30,
+                betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return model, losses
 
 
 def all_ids(told):

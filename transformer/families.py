@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from bert import MASK, all_ids, bert_loss, fill_blanks, pair_batch, story_sentences, train_bert
+from brief import train_small
 from cli import UserError, non_negative_int, positive_int, run
 from family_models import Decoder, build
 from family_parts import count_parameters, initialize
@@ -98,23 +99,17 @@ def train_decoder(family, stream, steps, seed, length=T, table_rate=TABLE_RATE):
 
     The tables of tokens take steps `table_rate` times as large as the rest: a row moves only when its token occurs.
     """
-    model, rng, losses = initialize(Decoder(family), seed), np.random.default_rng(seed), []
-    tables = {id(model.words.weight): model.words.weight, id(model.head.weight): model.head.weight}
-    rest = [p for p in model.parameters() if id(p) not in tables]
-    optimizer = torch.optim.AdamW([{"params": list(tables.values()), "rate": table_rate}, {"params": rest, "rate": 1}],
-                                  betas=(0.9, 0.95), weight_decay=0.01)
-    for step in range(steps):
-        for group in optimizer.param_groups:  # rises for 10 steps, then falls to 0
-            group["lr"] = group["rate"] * LEARNING_RATE * min(1, (step + 1) / 10) * (1 - step / steps)
+    model, rng = initialize(Decoder(family), seed), np.random.default_rng(seed)
+    tables = {id(model.words.weight): model.words.weight, id(model.head.weight): model.head.weight}  # one where tied
+
+    def loss_of(_):
         starts = rng.integers(0, len(stream) - length, size=BATCH)
         windows = torch.from_numpy(np.stack([stream[s: s + length + 1] for s in starts]))  # (B, T + 1)
-        loss = model(windows[:, :-1], windows[:, 1:])
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-    return model.eval(), losses
+        return model(windows[:, :-1], windows[:, 1:])
+
+    losses = train_small(model, [*tables.values()], loss_of, steps, LEARNING_RATE, table_rate, warmup=10,
+                         betas=(0.9, 0.95), weight_decay=0.01)
+    return model, losses
 
 
 @torch.inference_mode()

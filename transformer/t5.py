@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from brief import train_small
 from checkpoint import read_json, read_weights
 from cli import UserError, non_negative_int, positive_int, run
 from family_parts import Block, Family, count_parameters, may_look
@@ -231,22 +232,16 @@ def train_t5(stream, tokenizer, steps, seed, gated=False, layers=2, width=64):
     """A small T5 after `steps` batches of windows with hidden spans. Returns the model, and the losses."""
     model = T5(T5Config(tokenizer.n_vocab + SENTINELS, width, 16, 4 * width, layers, layers, width // 16, gated=gated,
                         tied=not gated)).initialize(seed)
-    rng, losses = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
     tables = [p for name, p in model.named_parameters() if name.startswith("words")]
-    rest = [p for name, p in model.named_parameters() if not name.startswith("words")]
-    optimizer = torch.optim.AdamW([{"params": tables, "rate": TABLE_RATE}, {"params": rest, "rate": 1}],
-                                  betas=(0.9, 0.98), weight_decay=0.0)
-    for step in range(steps):
-        for group in optimizer.param_groups:  # rises for 30 steps, then falls to 0
-            group["lr"] = group["rate"] * LEARNING_RATE * min(1, (step + 1) / 30) * (1 - step / steps)
+
+    def loss_of(_):
         inputs, targets = span_batch(stream, BATCH, rng, tokenizer)
-        loss = told_loss(model(inputs, shift_right(targets, tokenizer.eot_token)), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-    return model.eval(), losses
+        return told_loss(model(inputs, shift_right(targets, tokenizer.eot_token)), targets)
+
+    losses = train_small(model, tables, loss_of, steps, LEARNING_RATE, TABLE_RATE, warmup=30, betas=(0.9, 0.98),
+                         weight_decay=0.0)
+    return model, losses
 
 
 @torch.inference_mode()
