@@ -31,7 +31,7 @@ import tokenizers  # noqa: E402
 
 import bpe  # noqa: E402
 from basic import count_pairs, merge  # noqa: E402
-from cli import UserError, positive_int, run  # noqa: E402
+from cli import positive_int, run  # noqa: E402
 from in_c import FastTokenizer, bpe_library, learn_merges, packed_texts, train_tokenizer  # noqa: E402
 from stories import load_split  # noqa: E402
 from tokenizer import PATTERN, SPECIALS, to_json  # noqa: E402
@@ -218,9 +218,7 @@ def main(argv=None):
     parser.add_argument("--repeats", type=positive_int, default=5, help="rounds that count (default: 5)")
     parser.add_argument("--quick", action="store_true", help=f"one round, {QUICK} stories")
     args = parser.parse_args(argv)
-    if args.vocab_size < 256 + len(SPECIALS):
-        raise UserError(f"--vocab-size {args.vocab_size}: 256 bytes and {len(SPECIALS)} special tokens "
-                        f"make {256 + len(SPECIALS)} at least")  # fmt: skip
+    bpe.check_vocab_size(args.vocab_size)
     bpe_library()
     stories = load_split(args.data, "train")
     if args.quick:

@@ -109,6 +109,13 @@ def train_tokenizer(texts, vocab_size, pattern=PATTERN, specials=SPECIALS, progr
     return Tokenizer(merges, pattern, specials)
 
 
+def check_vocab_size(size):
+    """UserError where --vocab-size is too small."""
+    smallest = 256 + len(SPECIALS)
+    if size < smallest:
+        raise UserError(f"--vocab-size {size}: 256 bytes and {len(SPECIALS)} special tokens make {smallest} at least")
+
+
 def pieces(tokenizer, text):
     """The text of each token. Tokens that share a character come as one piece, with the first."""
     decoder = StreamDecoder(tokenizer)
@@ -180,10 +187,7 @@ def main(argv=None):
     parser.add_argument("--out", default="out/tokenization", help="folder (default: out/tokenization)")
     parser.add_argument("--plot", action="store_true", help="draw tokenization/figures/{sizes,cut}.svg")
     args = parser.parse_args(argv)
-    smallest = 256 + len(SPECIALS)
-    if args.vocab_size < smallest:
-        raise UserError(f"--vocab-size {args.vocab_size}: 256 bytes and {len(SPECIALS)} special tokens "
-                        f"make {smallest} at least")  # fmt: skip
+    check_vocab_size(args.vocab_size)
 
     stories, valid = [], []
     for folder in args.data:

@@ -27,7 +27,7 @@ import numpy as np
 import regex
 
 import bpe
-from cli import UserError, positive_int, run
+from cli import positive_int, run
 from clib import load_library
 from stories import load_split
 from tokenizer import PATTERN, SPECIALS, Tokenizer
@@ -263,9 +263,7 @@ def main(argv=None):
                         help="folder with train.txt and valid.txt (default: datasets/stories)")  # fmt: skip
     parser.add_argument("--vocab-size", type=positive_int, default=4096, help="ids in all (default: 4096)")
     args = parser.parse_args(argv)
-    if args.vocab_size < 256 + len(SPECIALS):
-        raise UserError(f"--vocab-size {args.vocab_size}: 256 bytes and {len(SPECIALS)} special tokens "
-                        f"make {256 + len(SPECIALS)} at least")  # fmt: skip
+    bpe.check_vocab_size(args.vocab_size)
     bpe_library()
     stories = load_split(args.data, "train")
     print(f"read {args.data}: {len(stories):,} stories, {sum(len(story.encode()) for story in stories):,} bytes")
